@@ -1,0 +1,11 @@
+export { writeFileAtomic, writeJsonAtomic } from './atomicWrite.js';
+export {
+  rawArrayOf,
+  toFloat32,
+  toFloat64,
+  toInt32,
+  type FileDType,
+  type PlainValues,
+  type RawArray,
+} from './rawArray.js';
+export { SafetensorsFile, writeSafetensors, type TensorInfo } from './safetensors.js';
