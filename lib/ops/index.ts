@@ -1,0 +1,7 @@
+// One line an op: what stands here becomes a method of Tensor. `export *` keeps the docstrings on hover.
+export * from './binary.js';
+export * from './broadcast.js';
+export * from './matmul.js';
+export * from './relu.js';
+export * from './reshape.js';
+export * from './unary.js';

@@ -1,0 +1,7 @@
+#include "core/error.h"
+
+namespace secateur {
+
+void fail(const char* message) { throw Error("ERR_KERNEL", message); }
+
+}  // namespace secateur

@@ -1,0 +1,61 @@
+// The CPU as an in-order device: one executor thread runs what the host enqueues, so that a training step never blocks
+// the event loop and the host runs ahead of the kernels.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace secateur {
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual void run() = 0;
+  virtual const char* name() const = 0;
+};
+
+class Queue {
+ public:
+  Queue();
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  // Takes its turn after everything enqueued before. With SECATEUR_SYNC=1 it runs at once, on the caller's thread.
+  void push(std::unique_ptr<Task> task);
+  // Waits until the queue is empty, then throws the first error since the last wait, naming the op.
+  void wait();
+  // Like wait, but an error stays for whoever can report it.
+  void drain();
+  std::uint64_t enqueued() const { return tail_.load(std::memory_order_relaxed); }
+  std::uint64_t completed() const { return head_.load(std::memory_order_acquire); }
+  bool synchronous() const { return synchronous_; }
+
+ private:
+  void work();
+  void execute(Task& task);
+
+  static constexpr std::uint64_t capacity = 1024;
+  std::vector<std::unique_ptr<Task>> ring_;
+  std::atomic<std::uint64_t> tail_{0};
+  std::atomic<std::uint64_t> head_{0};
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> waiting_{false};
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::condition_variable idle_;
+  std::exception_ptr error_;
+  bool synchronous_;
+  std::thread thread_;
+};
+
+Queue& queue();
+
+}  // namespace secateur

@@ -1,0 +1,39 @@
+// Builds the native part with CMake, through cmake-js. Nothing is downloaded: Node's C API headers come from the npm
+// package node-api-headers. `--sanitize` builds the ASan + UBSan variant into build-sanitize/.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const sanitize = process.argv.includes('--sanitize');
+const has = (program, ...args) => spawnSync(program, args, { stdio: 'ignore' }).status === 0;
+
+function stop(sentence) {
+  console.error(`secateur: ${sentence}`);
+  process.exit(1);
+}
+
+if (process.platform !== 'linux' || process.arch !== 'x64')
+  stop(`the native part builds on x64 Linux; this is ${process.arch} ${process.platform}.`);
+if (!has('cmake', '--version')) stop('CMake is missing. Install it with: apt-get install cmake');
+if (!has('g++', '--version')) stop('a C++17 compiler is missing. Install it with: apt-get install g++');
+if (!existsSync('/usr/include/dnnl.h') && !process.env.CMAKE_PREFIX_PATH)
+  stop('oneDNN is missing. Install it with: apt-get install libdnnl-dev');
+const ninja = has('ninja', '--version');
+if (!ninja && !has('make', '--version'))
+  stop('neither Ninja nor make is there. Install one with: apt-get install ninja-build');
+
+const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
+const out = sanitize ? 'build-sanitize' : 'build';
+const args = [cmakeJs, 'compile', '--out', out, '--config', 'Release', '--parallel', String(availableParallelism())];
+if (ninja) args.push('--generator', 'Ninja');
+if (has('ccache', '--version')) args.push('--CDCMAKE_CXX_COMPILER_LAUNCHER=ccache');
+if (sanitize) args.push('--CDSECATEUR_SANITIZE=ON');
+try {
+  execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+} catch {
+  stop('the native build failed; the compiler’s message is above.');
+}

@@ -1,0 +1,89 @@
+// Brings a checkout to where its commands work: Debian packages, npm packages, generated declarations, TypeScript, the
+// native part. Uses nothing but Node itself; every step is skipped when it is done already.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const at = (...parts) => join(root, ...parts);
+
+function stop(sentence) {
+  console.error(`secateur: ${sentence}`);
+  process.exit(1);
+}
+
+function run(command, args) {
+  execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+const needed = ['g++', 'cmake', 'ninja-build', 'libdnnl-dev', 'dataset-fashion-mnist'];
+
+function systemPackages() {
+  const dpkg = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${Status}\n', ...needed], { encoding: 'utf8' });
+  if (dpkg.error) return; // not Debian: the build says what it misses
+  const installed = new Set(
+    dpkg.stdout
+      .split('\n')
+      .filter((l) => l.endsWith(' install ok installed'))
+      .map((l) => l.split(' ')[0]),
+  );
+  const missing = needed.filter((p) => !installed.has(p));
+  if (missing.length === 0) return;
+  const root = process.getuid?.() === 0;
+  const sudo = !root && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
+  if (!root && !sudo)
+    stop(`these Debian packages are missing. Install them with: sudo apt-get install ${missing.join(' ')}`);
+  console.error(`secateur: installing ${missing.join(' ')}`);
+  const apt = (...args) => {
+    const words = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-y', ...args];
+    const [command, ...rest] = root ? words : ['sudo', '-n', ...words];
+    return spawnSync(command, rest, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
+  };
+  if (!apt('install', ...missing) && !(apt('update') && apt('install', ...missing))) {
+    stop(`apt-get could not install them. Try: apt-get update && apt-get install ${missing.join(' ')}`);
+  }
+}
+
+function newest(folder, match) {
+  let latest = 0;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) latest = Math.max(latest, newest(path, match));
+    else if (match.test(entry.name)) latest = Math.max(latest, statSync(path).mtimeMs);
+  }
+  return latest;
+}
+
+const time = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
+
+systemPackages();
+
+const stamp = at('node_modules', '.package-lock.json');
+if (time(stamp) < Math.max(time(at('package-lock.json')), 1)) {
+  console.error('secateur: installing npm packages');
+  // The install script would build the native part from declarations that are about to be generated.
+  run('npm', [
+    existsSync(at('package-lock.json')) ? 'ci' : 'install',
+    '--ignore-scripts',
+    '--no-fund',
+    '--no-audit',
+    '--loglevel=error',
+  ]);
+}
+
+const sources = Math.max(
+  time(at('tsconfig.json')),
+  ...['lib', 'src', 'test', 'bench'].filter((d) => existsSync(at(d))).map((d) => newest(at(d), /\.ts$/)),
+);
+if (time(at('dist', '.tsbuildinfo')) < sources) {
+  console.error('secateur: compiling TypeScript');
+  run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc')]);
+}
+
+run(process.execPath, [at('scripts', 'generate.mjs')]);
+const native = Math.max(time(at('CMakeLists.txt')), newest(at('native', 'src'), /\.(cpp|h)$/));
+if (time(at('build', 'Release', 'secateur.node')) < native) {
+  console.error('secateur: building the native part');
+  run(process.execPath, [at('scripts', 'build.mjs')]);
+}
