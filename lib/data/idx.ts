@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { SecateurError } from '../core/errors.js';
 
 /** Bytes an array of an idx file may take, compressed or not. MNIST's largest file has 47 MB; a gzip bomb stops here. */
-export const MAX_IDX_BYTES = 2 ** 29;
+const MAX_IDX_BYTES = 2 ** 29;
 /** The idx type code of unsigned bytes, the only one the MNIST family uses. */
 const UBYTE = 0x08;
 
