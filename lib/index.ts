@@ -12,3 +12,5 @@ export { defineOp } from './core/op.js';
 export { run } from './core/run.js';
 export * from './ops/index.js';
 export { noGrad, isGradEnabled, backward, type BackwardOptions } from './autograd/tape.js';
+export { customFunction, type CustomFunction } from './autograd/function.js';
+export { gradCheck, type GradCheckOptions } from './autograd/gradCheck.js';

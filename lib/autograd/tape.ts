@@ -3,7 +3,7 @@ import { tensor } from '../core/create.js';
 import type { AnyOp, Into, Like, Thunk } from '../core/op.js';
 import { type Call, run, slots } from '../core/run.js';
 import { sameShape, showShape } from '../core/shape.js';
-import { type GradNode, Tensor, enter, swapOwner } from '../core/tensor.js';
+import { type GradNode, Tensor, ownAlone, swapOwner } from '../core/tensor.js';
 import { refusePromise } from '../core/lifetime.js';
 import { add, add_ } from '../ops/binary.js';
 import { broadcastTo, broadcastToOp } from '../ops/broadcast.js';
@@ -100,13 +100,15 @@ export function noGrad<T>(fn: () => T): T {
   }
 }
 
-function edgeOf(t: Tensor): Edge | undefined {
+/** Where the gradient of a tensor goes, if it wants one. */
+export function edgeOf(t: Tensor): Edge | undefined {
   if (!t.requiresGrad) return undefined;
   if (t.gradNode !== undefined) return { node: t.gradNode as Node, index: t.gradIndex };
   return { leaf: t, index: 0 };
 }
 
-function save(t: Tensor, stale: boolean): Saved {
+/** Holds a tensor for backward, with the version it has (or had before this very call overwrote it). */
+export function save(t: Tensor, stale: boolean): Saved {
   return { tensor: t.share(), version: t.cell.stamp.version - (stale ? 1 : 0) };
 }
 
@@ -407,9 +409,7 @@ function intoLeaf(leaf: Tensor, thunk: Thunk): void {
 function owned(grad: Tensor): Tensor {
   const mine = grad.share();
   mine.requiresGrad = false;
-  const outer = swapOwner(undefined);
-  enter(mine);
-  swapOwner(outer);
+  ownAlone(mine);
   return mine;
 }
 

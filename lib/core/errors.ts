@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'ERR_IO'
   | 'ERR_SCOPE'
   | 'ERR_NO_GRADIENT'
+  | 'ERR_GRADIENT'
   | 'ERR_GRAPH_FREED'
   | 'ERR_SAVED_MODIFIED'
   | 'ERR_STATE_DICT'

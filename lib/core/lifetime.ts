@@ -1,5 +1,5 @@
 import { SecateurError } from './errors.js';
-import { enter, swapOwner, Tensor } from './tensor.js';
+import { enter, ownAlone, swapOwner, Tensor } from './tensor.js';
 
 const kept = new WeakSet<Tensor>();
 
@@ -49,15 +49,8 @@ export function scope<T>(fn: () => T): T {
     for (const t of made) {
       if (t.disposed) continue;
       if (done && returned.has(t)) enter(t);
-      else if (kept.has(t)) adopt(t);
+      else if (kept.has(t)) ownAlone(t);
       else t.dispose();
     }
   }
-}
-
-/** Kept tensors belong to no scope, only to whoever holds them. */
-function adopt(t: Tensor): void {
-  const outer = swapOwner(undefined);
-  enter(t);
-  swapOwner(outer);
 }

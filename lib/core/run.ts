@@ -256,10 +256,14 @@ function makeView(
   outputs[name] = viewOf(x, outShapes[name] as Shape, op.view?.(inShapes as never, attrs as never) ?? 0);
 }
 
-/** A tensor over part of another's storage, from element `offset` on. */
-export function viewOf<D extends DType>(x: Tensor<D>, shape: Shape, offset: number): Tensor<D> {
-  const stamp = x.cell.stamp;
-  stamp.viewed = true;
+/** A tensor over part of another's storage, from element `offset` on. Its versions are the whole's unless it gets a stamp of its own. */
+export function viewOf<D extends DType>(
+  x: Tensor<D>,
+  shape: Shape,
+  offset: number,
+  stamp: Stamp = x.cell.stamp,
+): Tensor<D> {
+  x.cell.stamp.viewed = true;
   const values = x.cell.values;
   if (values !== undefined)
     return adoptTensor(

@@ -74,6 +74,11 @@ export function swapOwner(next: Tensor[] | undefined): Tensor[] | undefined {
   return before;
 }
 
+/** Gives a tensor to no scope: it belongs to an object (a module, an optimizer) that disposes it. */
+export function ownAlone(t: Tensor): void {
+  backstop.register(t, t.cell, t);
+}
+
 /** Gives a tensor to the innermost scope, or to the garbage collector where there is none. */
 export function enter(t: Tensor): void {
   if (owner !== undefined) owner.push(t);
@@ -162,6 +167,14 @@ export class Tensor<D extends DType = DType> {
     const t = new Tensor(this.cell.retain(), this.dtype, this.shape, this.device);
     t.#requiresGrad = this.#requiresGrad;
     return t;
+  }
+
+  /** Moves the tensor onto another storage of the same size (a range of an arena). The values there become its own. */
+  rebase(cell: Cell): void {
+    backstop.unregister(this);
+    this.cell.release();
+    this.cell = cell;
+    backstop.register(this, cell, this);
   }
 
   /** The values in a new typed array, row-major (bf16 widened to float32). Waits for the device. */
