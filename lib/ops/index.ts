@@ -1,7 +1,9 @@
 // One line an op: what stands here becomes a method of Tensor. `export *` keeps the docstrings on hover.
+export * from './avgPool.js';
 export * from './binary.js';
 export * from './broadcast.js';
 export * from './matmul.js';
+export * from './maxPool.js';
 export * from './relu.js';
 export * from './reshape.js';
 export * from './unary.js';
