@@ -4,9 +4,11 @@
 #include "ops/avgPool.h"
 #include "ops/binary.h"
 #include "ops/broadcast.h"
+#include "ops/layerNorm.h"
 #include "ops/matmul.h"
 #include "ops/maxPool.h"
 #include "ops/relu.h"
+#include "ops/softmax.h"
 #include "ops/unary.h"
 
 #define SECATEUR_OPS(X) \
@@ -17,6 +19,10 @@
   X(avgPool2dGrad) \
   X(broadcastTo) \
   X(exp) \
+  X(layerNorm) \
+  X(layerNormGrad) \
+  X(logSoftmax) \
+  X(logSoftmaxGrad) \
   X(matmul) \
   X(maxPool2d) \
   X(maxPool2dGrad) \
@@ -24,4 +30,6 @@
   X(neg) \
   X(relu) \
   X(reluGrad) \
+  X(softmax) \
+  X(softmaxGrad) \
   X(sumTo)
