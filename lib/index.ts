@@ -8,6 +8,7 @@ export { tensor, writeData, type TensorOptions, type HostData, type Nested } fro
 export { scope, keep } from './core/lifetime.js';
 export { manualSeed, randomState, setRandomState, type RandomState } from './core/random.js';
 export { memory, synchronize, setNumThreads } from './core/memory.js';
+export { precision, setPrecision, type Precision } from './core/precision.js';
 export { defineOp } from './core/op.js';
 export { run } from './core/run.js';
 export * from './ops/index.js';

@@ -2,6 +2,7 @@
 export * from './avgPool.js';
 export * from './binary.js';
 export * from './broadcast.js';
+export * from './conv2d.js';
 export * from './layerNorm.js';
 export * from './matmul.js';
 export * from './maxPool.js';

@@ -4,6 +4,7 @@
 #include "ops/avgPool.h"
 #include "ops/binary.h"
 #include "ops/broadcast.h"
+#include "ops/conv2d.h"
 #include "ops/layerNorm.h"
 #include "ops/matmul.h"
 #include "ops/maxPool.h"
@@ -18,6 +19,9 @@
   X(avgPool2d) \
   X(avgPool2dGrad) \
   X(broadcastTo) \
+  X(conv2d) \
+  X(conv2dGradInput) \
+  X(conv2dGradWeight) \
   X(exp) \
   X(layerNorm) \
   X(layerNormGrad) \

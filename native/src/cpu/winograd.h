@@ -121,6 +121,12 @@ static inline int64_t tilesPerSum(const WinogradShape& s) { return smaller(tiles
 
 }  // namespace winograd
 
+/// Whether Winograd beats the direct sum. Channels come in blocks of 16 and tiles are 4x4: narrow layers and tiny images
+/// would mostly multiply zeros.
+static inline bool winogradPays(const WinogradShape& s) {
+  return s.in >= 16 && s.out >= 16 && s.height >= 3 && s.width >= 3;
+}
+
 /// Floats of scratch that `winogradForward` and `winogradBackwardData` need.
 static inline int64_t winogradScratch(const WinogradShape& s, int threads) {
   const int64_t atOnce = winograd::tilesAtOnce(winograd::tiles(s), threads);
