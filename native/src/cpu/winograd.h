@@ -21,46 +21,50 @@
 namespace secateur::SECATEUR_ISA {
 
 struct WinogradShape {
-  int64_t batch, height, width, in, out;
+  std::int64_t batch, height, width, in, out;
 };
 
 namespace winograd {
 
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t blocks(int64_t channels) { return (channels + kBlock - 1) / kBlock; }
-static inline int64_t tiles(const WinogradShape& s) { return s.batch * ((s.height + 3) / 4) * ((s.width + 3) / 4); }
+static inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+static inline std::int64_t blocks(std::int64_t channels) { return (channels + kBlock - 1) / kBlock; }
+static inline std::int64_t tiles(const WinogradShape& s) {
+  return s.batch * ((s.height + 3) / 4) * ((s.width + 3) / 4);
+}
 
 /// Floats from one point to the next: an odd number of cache lines, so that the 36 writes of one tile fall in
 /// different cache sets.
-static inline int64_t pointStride(int64_t channelBlocks, int64_t rows) { return ((channelBlocks * rows) | 1) * kBlock; }
+static inline std::int64_t pointStride(std::int64_t channelBlocks, std::int64_t rows) {
+  return ((channelBlocks * rows) | 1) * kBlock;
+}
 
 /// How many tiles one thread transforms and multiplies at a time: few enough for its own cache, enough rows to use
 /// each filter value that is fetched often (measured: 14 and 56 are slower), and the same number in every round.
-static inline int64_t tilesAtOnce(int64_t total, int64_t threads) {
-  const int64_t perThread = (total + threads - 1) / threads, most = kTileRows * (28 / kTileRows);
-  const int64_t rounds = (perThread + most - 1) / most;
+static inline std::int64_t tilesAtOnce(std::int64_t total, std::int64_t threads) {
+  const std::int64_t perThread = (total + threads - 1) / threads, most = kTileRows * (28 / kTileRows);
+  const std::int64_t rounds = (perThread + most - 1) / most;
   return rounds > 0 ? (perThread + rounds - 1) / rounds : 1;
 }
 
 /// Filters for the product: `to[point][to channel / 16][from channel][16]`. Plain: from = in, to = out; turned (for the
 /// data gradient): from = out, to = in and the 3x3 taps in reverse order.
-static inline void transformFilters(const float* w, int64_t out, int64_t in, bool turned, float* to) {
-  const int64_t rows = blocks(turned ? out : in) * kBlock, stride = pointStride(blocks(turned ? in : out), rows);
-  const int64_t outBlocks = blocks(out), inBlocks = blocks(in);
+static inline void transformFilters(const float* w, std::int64_t out, std::int64_t in, bool turned, float* to) {
+  const std::int64_t rows = blocks(turned ? out : in) * kBlock, stride = pointStride(blocks(turned ? in : out), rows);
+  const std::int64_t outBlocks = blocks(out), inBlocks = blocks(in);
 #pragma omp for collapse(2)
-  for (int64_t ob = 0; ob < outBlocks; ob++)
-    for (int64_t ib = 0; ib < inBlocks; ib++) {
+  for (std::int64_t ob = 0; ob < outBlocks; ob++)
+    for (std::int64_t ib = 0; ib < inBlocks; ib++) {
       // taps[tap][from][to]
       alignas(64) float taps[9][kBlock][kBlock];
-      const int64_t outs = smaller(out - ob * kBlock, kBlock), ins = smaller(in - ib * kBlock, kBlock);
+      const std::int64_t outs = smaller(out - ob * kBlock, kBlock), ins = smaller(in - ib * kBlock, kBlock);
       if (outs < kBlock || ins < kBlock) __builtin_memset(taps, 0, sizeof taps);
-      for (int64_t o = 0; o < outs; o++)
+      for (std::int64_t o = 0; o < outs; o++)
         for (int tap = 0; tap < 9; tap++) {
           const float* row = w + ((ob * kBlock + o) * 9 + tap) * in + ib * kBlock;
           if (turned)
-            for (int64_t i = 0; i < ins; i++) taps[8 - tap][o][i] = row[i];
+            for (std::int64_t i = 0; i < ins; i++) taps[8 - tap][o][i] = row[i];
           else
-            for (int64_t i = 0; i < ins; i++) taps[tap][i][o] = row[i];
+            for (std::int64_t i = 0; i < ins; i++) taps[tap][i][o] = row[i];
         }
       float* base = to + (turned ? ib * rows + ob * kBlock : ob * rows + ib * kBlock) * kBlock;
       for (int row = 0; row < kBlock; row++)
@@ -73,51 +77,51 @@ static inline void transformFilters(const float* w, int64_t out, int64_t in, boo
 
 /// y = sum over `from` of the transformed filters; `filters` as written by `transformFilters`, `own` is this thread's.
 static inline void convolveTiles(const float* x, const float* filters, const float* bias, float* y,
-                                 const WinogradShape& s, int64_t from, int64_t to, int64_t first, int64_t end,
-                                 int64_t atOnce, float* own) {
+                                 const WinogradShape& s, std::int64_t from, std::int64_t to, std::int64_t first,
+                                 std::int64_t end, std::int64_t atOnce, float* own) {
   const Tiling source(s.height, s.width, from), result(s.height, s.width, to);
-  const int64_t fromBlocks = blocks(from), toBlocks = blocks(to), depth = fromBlocks * kBlock;
-  const int64_t dataStride = pointStride(fromBlocks, atOnce), sumStride = pointStride(toBlocks, atOnce);
-  const int64_t filterStride = pointStride(toBlocks, depth);
+  const std::int64_t fromBlocks = blocks(from), toBlocks = blocks(to), depth = fromBlocks * kBlock;
+  const std::int64_t dataStride = pointStride(fromBlocks, atOnce), sumStride = pointStride(toBlocks, atOnce);
+  const std::int64_t filterStride = pointStride(toBlocks, depth);
   float* data = own;
   float* sums = own + kPoints * dataStride;
-  for (int64_t tile = first; tile < end; tile += atOnce) {
-    const int64_t count = smaller(end - tile, atOnce);
-    for (int64_t t = 0; t < count; t++)
+  for (std::int64_t tile = first; tile < end; tile += atOnce) {
+    const std::int64_t count = smaller(end - tile, atOnce);
+    for (std::int64_t t = 0; t < count; t++)
       transformTile<DataTransform>(x, source, Window(source, tile + t, 6, 1), data + t * kBlock, dataStride,
                                    atOnce * kBlock);
     for (int point = 0; point < kPoints; point++)
       product(count, toBlocks * kBlock, depth, data + point * dataStride, atOnce * kBlock,
               filters + point * filterStride, depth * kBlock, sums + point * sumStride, atOnce * kBlock);
-    for (int64_t t = 0; t < count; t++)
+    for (std::int64_t t = 0; t < count; t++)
       writeTile(sums + t * kBlock, sumStride, atOnce * kBlock, bias, y, result, Window(result, tile + t, 4, 0));
   }
 }
 
-static inline int64_t filterFloats(int64_t from, int64_t to) {
+static inline std::int64_t filterFloats(std::int64_t from, std::int64_t to) {
   return kPoints * pointStride(blocks(to), blocks(from) * kBlock);
 }
 
-static inline int64_t ownFloats(int64_t atOnce, int64_t in, int64_t out) {
+static inline std::int64_t ownFloats(std::int64_t atOnce, std::int64_t in, std::int64_t out) {
   return kPoints * (pointStride(blocks(in), atOnce) + pointStride(blocks(out), atOnce));
 }
 
 static inline void convolve(const float* x, const float* w, const float* bias, float* y, const WinogradShape& s,
                             bool turned, float* scratch, int threads) {
-  const int64_t from = turned ? s.out : s.in, to = turned ? s.in : s.out, total = tiles(s);
-  const int64_t atOnce = tilesAtOnce(total, threads), each = (total + threads - 1) / threads;
+  const std::int64_t from = turned ? s.out : s.in, to = turned ? s.in : s.out, total = tiles(s);
+  const std::int64_t atOnce = tilesAtOnce(total, threads), each = (total + threads - 1) / threads;
   float* filters = scratch;
 #pragma omp parallel num_threads(threads)
   {
     transformFilters(w, s.out, s.in, turned, filters);
-    const int64_t first = omp_get_thread_num() * each;
+    const std::int64_t first = omp_get_thread_num() * each;
     float* own = scratch + filterFloats(from, to) + omp_get_thread_num() * ownFloats(atOnce, from, to);
     convolveTiles(x, filters, bias, y, s, from, to, first, smaller(first + each, total), atOnce, own);
   }
 }
 
 /// Tiles whose transforms are summed at a time in the weight gradient.
-static inline int64_t tilesPerSum(const WinogradShape& s) { return smaller(tiles(s), 128); }
+static inline std::int64_t tilesPerSum(const WinogradShape& s) { return smaller(tiles(s), 128); }
 
 }  // namespace winograd
 
@@ -128,9 +132,9 @@ static inline bool winogradPays(const WinogradShape& s) {
 }
 
 /// Floats of scratch that `winogradForward` and `winogradBackwardData` need.
-static inline int64_t winogradScratch(const WinogradShape& s, int threads) {
-  const int64_t atOnce = winograd::tilesAtOnce(winograd::tiles(s), threads);
-  const int64_t there = winograd::filterFloats(s.in, s.out), back = winograd::filterFloats(s.out, s.in);
+static inline std::int64_t winogradScratch(const WinogradShape& s, int threads) {
+  const std::int64_t atOnce = winograd::tilesAtOnce(winograd::tiles(s), threads);
+  const std::int64_t there = winograd::filterFloats(s.in, s.out), back = winograd::filterFloats(s.out, s.in);
   return (there > back ? there : back) + threads * winograd::ownFloats(atOnce, s.in, s.out);
 }
 
@@ -147,9 +151,9 @@ static inline void winogradBackwardData(const float* dy, const float* weight, fl
 }
 
 /// Floats of scratch that `winogradBackwardWeights` needs.
-static inline int64_t winogradWeightsScratch(const WinogradShape& s) {
+static inline std::int64_t winogradWeightsScratch(const WinogradShape& s) {
   using namespace winograd;
-  const int64_t in = blocks(s.in), out = blocks(s.out), atOnce = tilesPerSum(s);
+  const std::int64_t in = blocks(s.in), out = blocks(s.out), atOnce = tilesPerSum(s);
   return kPoints * (pointStride(in, atOnce) + pointStride(out, atOnce) + pointStride(in, out * kBlock));
 }
 
@@ -158,18 +162,18 @@ static inline void winogradBackwardWeights(const float* x, const float* dy, floa
                                            float* scratch, int threads) {
   using namespace winograd;
   const Tiling source(s.height, s.width, s.in), gradient(s.height, s.width, s.out);
-  const int64_t in = blocks(s.in), out = blocks(s.out), total = tiles(s), atOnce = tilesPerSum(s);
-  const int64_t dataStride = pointStride(in, atOnce), gradStride = pointStride(out, atOnce);
-  const int64_t sumStride = pointStride(in, out * kBlock);
+  const std::int64_t in = blocks(s.in), out = blocks(s.out), total = tiles(s), atOnce = tilesPerSum(s);
+  const std::int64_t dataStride = pointStride(in, atOnce), gradStride = pointStride(out, atOnce);
+  const std::int64_t sumStride = pointStride(in, out * kBlock);
   float* data = scratch;
   float* grads = data + kPoints * dataStride;
   float* sums = grads + kPoints * gradStride;
 #pragma omp parallel num_threads(threads)
   {
-    for (int64_t first = 0; first < total; first += atOnce) {
-      const int64_t count = smaller(total - first, atOnce);
+    for (std::int64_t first = 0; first < total; first += atOnce) {
+      const std::int64_t count = smaller(total - first, atOnce);
 #pragma omp for schedule(static)
-      for (int64_t t = 0; t < count; t++) {
+      for (std::int64_t t = 0; t < count; t++) {
         transformTile<DataTransform>(x, source, Window(source, first + t, 6, 1), data + t * kBlock, dataStride,
                                      atOnce * kBlock);
         transformTile<Filter4Transform>(dy, gradient, Window(gradient, first + t, 4, 0), grads + t * kBlock, gradStride,
@@ -182,8 +186,8 @@ static inline void winogradBackwardWeights(const float* x, const float* dy, floa
                           first > 0);
     }
 #pragma omp for schedule(static)
-    for (int64_t o = 0; o < s.out; o++)
-      for (int64_t i = 0; i < s.in; i += kLanes) {
+    for (std::int64_t o = 0; o < s.out; o++)
+      for (std::int64_t i = 0; i < s.in; i += kLanes) {
         const float* from = sums + (i / kBlock * out * kBlock + o) * kBlock + i % kBlock;
         float* to = dw + o * 9 * s.in + i;
         const int left = int(smaller(s.in - i, kLanes));

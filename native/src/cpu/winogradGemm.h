@@ -24,8 +24,8 @@ enum class Left { RowMajor, Transposed };
 
 /// c[Rows x Blocks * 16] (+)= A[Rows x depth] . b[depth x Blocks * 16]
 template <int Rows, int Blocks, Left Kind>
-static inline void productTile(const float* a, int64_t aStride, const float* b, int64_t bStride, float* c,
-                               int64_t cStride, int64_t depth, bool accumulate) {
+static inline void productTile(const float* a, std::int64_t aStride, const float* b, std::int64_t bStride, float* c,
+                               std::int64_t cStride, std::int64_t depth, bool accumulate) {
   constexpr int vectors = Blocks * kParts;
   Vec sum[Rows][vectors];
 #pragma GCC unroll 16
@@ -44,10 +44,10 @@ static inline void productTile(const float* a, int64_t aStride, const float* b, 
       for (int v = 0; v < vectors; v++) sum[r][v] = multiplyAdd(left[r * leftStride], column[v], sum[r][v]);
   };
   if (Kind == Left::RowMajor) {
-    for (int64_t block = 0; block < depth; block += kBlock, a += aStride)
+    for (std::int64_t block = 0; block < depth; block += kBlock, a += aStride)
       for (int k = 0; k < kBlock; k++, b += kBlock) step(a + k, kBlock, b);
   } else {
-    for (int64_t k = 0; k < depth; k++, a += kBlock, b += kBlock) step(a, 1, b);
+    for (std::int64_t k = 0; k < depth; k++, a += kBlock, b += kBlock) step(a, 1, b);
   }
 
 #pragma GCC unroll 16
@@ -58,8 +58,8 @@ static inline void productTile(const float* a, int64_t aStride, const float* b, 
 
 /// `productTile` with the number of rows found at run time, `rows` <= Rows.
 template <int Rows, int Blocks>
-static inline void productRows(int64_t rows, const float* a, int64_t aStride, const float* b, int64_t bStride, float* c,
-                               int64_t cStride, int64_t depth) {
+static inline void productRows(std::int64_t rows, const float* a, std::int64_t aStride, const float* b,
+                               std::int64_t bStride, float* c, std::int64_t cStride, std::int64_t depth) {
   if (rows == Rows)
     productTile<Rows, Blocks, Left::RowMajor>(a, aStride, b, bStride, c, cStride, depth, false);
   else if constexpr (Rows > 1)
@@ -67,15 +67,15 @@ static inline void productRows(int64_t rows, const float* a, int64_t aStride, co
 }
 
 /// c[rows x columns] = a[rows x depth] . b[depth x columns], strides from one block of 16 to the next.
-static inline void product(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t aStride,
-                           const float* b, int64_t bStride, float* c, int64_t cStride) {
-  const int64_t pieces = (rows + kTileRows - 1) / kTileRows, piece = (rows + pieces - 1) / pieces;
-  for (int64_t column = 0; column < columns;) {
+static inline void product(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
+                           std::int64_t aStride, const float* b, std::int64_t bStride, float* c, std::int64_t cStride) {
+  const std::int64_t pieces = (rows + kTileRows - 1) / kTileRows, piece = (rows + pieces - 1) / pieces;
+  for (std::int64_t column = 0; column < columns;) {
     const bool wide = columns - column >= kColumnBlocks * kBlock;
     const float* right = b + column / kBlock * bStride;
     float* result = c + column / kBlock * cStride;
-    for (int64_t row = 0; row < rows; row += piece) {
-      const int64_t count = rows - row < piece ? rows - row : piece;
+    for (std::int64_t row = 0; row < rows; row += piece) {
+      const std::int64_t count = rows - row < piece ? rows - row : piece;
       const float* left = a + row * kBlock;
       if (wide)
         productRows<kTileRows, kColumnBlocks>(count, left, aStride, right, bStride, result + row * kBlock, cStride,
@@ -88,13 +88,14 @@ static inline void product(int64_t rows, int64_t columns, int64_t depth, const f
 }
 
 /// c[rows x columns] (+)= a^t . b over `depth` tiles; rows and columns are multiples of 16.
-static inline void productTransposed(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t aStride,
-                                     const float* b, int64_t bStride, float* c, int64_t cStride, bool accumulate) {
-  for (int64_t column = 0; column < columns;) {
+static inline void productTransposed(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* a,
+                                     std::int64_t aStride, const float* b, std::int64_t bStride, float* c,
+                                     std::int64_t cStride, bool accumulate) {
+  for (std::int64_t column = 0; column < columns;) {
     const bool wide = columns - column >= kColumnBlocks * kBlock;
     const float* right = b + column / kBlock * bStride;
     float* result = c + column / kBlock * cStride;
-    for (int64_t row = 0; row < rows; row += kTransposedRows) {
+    for (std::int64_t row = 0; row < rows; row += kTransposedRows) {
       const float* left = a + row / kBlock * aStride + row % kBlock;
       float* to = result + row * kBlock;
       if (wide)

@@ -13,61 +13,24 @@
 // two times smaller, because the entries of the three matrices are closer to one another in size.
 #pragma once
 
-#include <immintrin.h>
-
-#include <cstdint>
+#include "cpu/vector.h"
 
 namespace secateur::SECATEUR_ISA::winograd {
-
-#ifdef __AVX512F__
-constexpr int kLanes = 16;
-#else
-constexpr int kLanes = 8;
-#endif
 
 /// Channels are kept in blocks of 16 in all transformed data: `[36][channels / 16][rows][16]`.
 constexpr int kBlock = 16;
 constexpr int kParts = kBlock / kLanes;
 constexpr int kPoints = 36;
 
-typedef float Vec __attribute__((vector_size(kLanes * 4)));
-typedef float LooseVec __attribute__((vector_size(kLanes * 4), aligned(4), may_alias));
-
 constexpr float kA = 0.625f, kB = 1.5f;
 constexpr float kA2 = kA * kA, kB2 = kB * kB;
 constexpr float kScaleZero = 1 / (kA2 * kB2), kScaleA = 1 / (2 * kA2 * (kA2 - kB2)),
                 kScaleB = 1 / (2 * kB2 * (kB2 - kA2));
 
-// Multiply-adds are written out, never left to the compiler's contraction, which the kernels are built without.
-#ifdef __AVX512F__
-static inline __attribute__((always_inline)) Vec multiplyAdd(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
-#else
-static inline __attribute__((always_inline)) Vec multiplyAdd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
-#endif
-static inline __attribute__((always_inline)) Vec multiplyAdd(float a, Vec b, Vec c) {
-  return multiplyAdd(Vec{} + a, b, c);
-}
-
-static inline __attribute__((always_inline)) Vec load(const float* p) { return *reinterpret_cast<const LooseVec*>(p); }
-static inline __attribute__((always_inline)) void store(float* p, Vec v) { *reinterpret_cast<LooseVec*>(p) = v; }
-
-/// The first `count` lanes from memory, zeros behind them.
-static inline Vec loadPart(const float* p, int count) {
-  float lanes[kLanes] = {};
-  for (int i = 0; i < count && i < kLanes; i++) lanes[i] = p[i];
-  return load(lanes);
-}
-
-static inline void storePart(float* p, Vec v, int count) {
-  float lanes[kLanes];
-  store(lanes, v);
-  for (int i = 0; i < count && i < kLanes; i++) p[i] = lanes[i];
-}
-
 /// B^T: 6 data values to 6.
 struct DataTransform {
   static constexpr int kFrom = 6, kTo = 6;
-  static inline __attribute__((always_inline)) void apply(const Vec* x, Vec* y) {
+  SECATEUR_INLINE void apply(const Vec* x, Vec* y) {
     const Vec evenA = multiplyAdd(-kB2, x[2], x[4]), oddA = multiplyAdd(-kB2, x[1], x[3]);
     const Vec evenB = multiplyAdd(-kA2, x[2], x[4]), oddB = multiplyAdd(-kA2, x[1], x[3]);
     y[0] = multiplyAdd(kA2 * kB2, x[0], multiplyAdd(-(kA2 + kB2), x[2], x[4]));
@@ -82,7 +45,7 @@ struct DataTransform {
 /// G for a filter of 3: 3 values to 6.
 struct Filter3Transform {
   static constexpr int kFrom = 3, kTo = 6;
-  static inline __attribute__((always_inline)) void apply(const Vec* x, Vec* y) {
+  SECATEUR_INLINE void apply(const Vec* x, Vec* y) {
     const Vec evenA = multiplyAdd(kScaleA * kA2, x[2], kScaleA * x[0]), oddA = (kScaleA * kA) * x[1];
     const Vec evenB = multiplyAdd(kScaleB * kB2, x[2], kScaleB * x[0]), oddB = (kScaleB * kB) * x[1];
     y[0] = kScaleZero * x[0];
@@ -97,7 +60,7 @@ struct Filter3Transform {
 /// G for a filter of 4: 4 values to 6.
 struct Filter4Transform {
   static constexpr int kFrom = 4, kTo = 6;
-  static inline __attribute__((always_inline)) void apply(const Vec* x, Vec* y) {
+  SECATEUR_INLINE void apply(const Vec* x, Vec* y) {
     const Vec evenA = multiplyAdd(kScaleA * kA2, x[2], kScaleA * x[0]),
               oddA = multiplyAdd(kScaleA * kA * kA2, x[3], (kScaleA * kA) * x[1]);
     const Vec evenB = multiplyAdd(kScaleB * kB2, x[2], kScaleB * x[0]),
@@ -114,7 +77,7 @@ struct Filter4Transform {
 /// A^T with 4 results.
 struct Result4Transform {
   static constexpr int kFrom = 6, kTo = 4;
-  static inline __attribute__((always_inline)) void apply(const Vec* x, Vec* y) {
+  SECATEUR_INLINE void apply(const Vec* x, Vec* y) {
     const Vec sumA = x[1] + x[2], differenceA = x[1] - x[2], sumB = x[3] + x[4], differenceB = x[3] - x[4];
     y[0] = x[0] + sumA + sumB;
     y[1] = multiplyAdd(kA, differenceA, kB * differenceB);
@@ -126,7 +89,7 @@ struct Result4Transform {
 /// A^T with 3 results.
 struct Result3Transform {
   static constexpr int kFrom = 6, kTo = 3;
-  static inline __attribute__((always_inline)) void apply(const Vec* x, Vec* y) {
+  SECATEUR_INLINE void apply(const Vec* x, Vec* y) {
     const Vec sumA = x[1] + x[2], differenceA = x[1] - x[2], sumB = x[3] + x[4], differenceB = x[3] - x[4];
     y[0] = x[0] + sumA + sumB;
     y[1] = multiplyAdd(kA, differenceA, kB * differenceB);
@@ -136,7 +99,7 @@ struct Result3Transform {
 
 /// Applies a transform to both axes of a square: `put(i, j, value)` gets T d T^t where `get(i, j)` gives d.
 template <class Transform, class Get, class Put>
-static inline __attribute__((always_inline)) void square(const Get& get, const Put& put) {
+SECATEUR_INLINE void square(const Get& get, const Put& put) {
   constexpr int from = Transform::kFrom, to = Transform::kTo;
   Vec middle[to][from];
 #pragma GCC unroll 6
@@ -159,21 +122,21 @@ static inline __attribute__((always_inline)) void square(const Get& get, const P
 
 /// An image batch `[batch, height, width, channels]` seen as tiles of 4x4, the last ones of a row or column cut off.
 struct Tiling {
-  int64_t height, width, channels, across, perImage;
+  std::int64_t height, width, channels, across, perImage;
 
-  inline __attribute__((always_inline)) Tiling(int64_t h, int64_t w, int64_t c)
+  SECATEUR_ALWAYS_INLINE Tiling(std::int64_t h, std::int64_t w, std::int64_t c)
       : height(h), width(w), channels(c), across((w + 3) / 4), perImage(((h + 3) / 4) * ((w + 3) / 4)) {}
 };
 
 /// One tile: where its `size` x `size` window starts (which may be outside of the image) and which part is inside.
 struct Window {
-  int64_t offset, rowStride;
+  std::int64_t offset, rowStride;
   int firstRow, endRow, firstColumn, endColumn;
   bool whole;
 
-  inline __attribute__((always_inline)) Window(const Tiling& tiling, int64_t tile, int size, int pad) {
-    const int64_t image = tile / tiling.perImage, within = tile % tiling.perImage;
-    const int64_t top = within / tiling.across * 4 - pad, left = within % tiling.across * 4 - pad;
+  SECATEUR_ALWAYS_INLINE Window(const Tiling& tiling, std::int64_t tile, int size, int pad) {
+    const std::int64_t image = tile / tiling.perImage, within = tile % tiling.perImage;
+    const std::int64_t top = within / tiling.across * 4 - pad, left = within % tiling.across * 4 - pad;
     rowStride = tiling.width * tiling.channels;
     offset = ((image * tiling.height + top) * tiling.width + left) * tiling.channels;
     firstRow = top < 0 ? int(-top) : 0;
@@ -183,7 +146,7 @@ struct Window {
     whole = firstRow == 0 && firstColumn == 0 && endRow == size && endColumn == size;
   }
 
-  inline __attribute__((always_inline)) bool has(int i, int j) const {
+  SECATEUR_ALWAYS_INLINE bool has(int i, int j) const {
     return i >= firstRow && i < endRow && j >= firstColumn && j < endColumn;
   }
 };
@@ -191,11 +154,11 @@ struct Window {
 /// Transforms one tile of an image, all channels: `to[point * pointStride + block * blockStride + lane]`.
 template <class Transform>
 static inline void transformTile(const float* image, const Tiling& tiling, const Window& window, float* to,
-                                 int64_t pointStride, int64_t blockStride) {
-  for (int64_t channel = 0; channel < tiling.channels; channel += kLanes) {
+                                 std::int64_t pointStride, std::int64_t blockStride) {
+  for (std::int64_t channel = 0; channel < tiling.channels; channel += kLanes) {
     // A pointer before the image's first element is never formed: only the offset is negative.
-    const int64_t base = window.offset + channel;
-    const int64_t left = tiling.channels - channel;
+    const std::int64_t base = window.offset + channel;
+    const std::int64_t left = tiling.channels - channel;
     float* out = to + channel / kBlock * blockStride + channel % kBlock;
     const auto at = [&](int i, int j) { return image + (base + i * window.rowStride + j * tiling.channels); };
     const auto put = [&](int i, int j, Vec v) { store(out + (i * 6 + j) * pointStride, v); };
@@ -207,17 +170,17 @@ static inline void transformTile(const float* image, const Tiling& tiling, const
       square<Transform>([&](int i, int j) { return window.has(i, j) ? load(at(i, j)) : Vec{}; }, put);
   }
   // The rest of the last block takes part in the products and must be zero.
-  const int64_t done = (tiling.channels + kLanes - 1) / kLanes * kLanes;
-  for (int64_t channel = done; channel % kBlock != 0; channel += kLanes)
+  const std::int64_t done = (tiling.channels + kLanes - 1) / kLanes * kLanes;
+  for (std::int64_t channel = done; channel % kBlock != 0; channel += kLanes)
     for (int point = 0; point < kPoints; point++)
       store(to + point * pointStride + channel / kBlock * blockStride + channel % kBlock, Vec{});
 }
 
 /// Transforms one tile of products back and writes the part of its 4x4 results that lies in the image.
-static inline void writeTile(const float* from, int64_t pointStride, int64_t blockStride, const float* bias,
+static inline void writeTile(const float* from, std::int64_t pointStride, std::int64_t blockStride, const float* bias,
                              float* image, const Tiling& tiling, const Window& window) {
-  for (int64_t channel = 0; channel < tiling.channels; channel += kLanes) {
-    const int64_t base = window.offset + channel;
+  for (std::int64_t channel = 0; channel < tiling.channels; channel += kLanes) {
+    const std::int64_t base = window.offset + channel;
     const int left = tiling.channels - channel < kLanes ? int(tiling.channels - channel) : kLanes;
     const float* in = from + channel / kBlock * blockStride + channel % kBlock;
     const auto get = [&](int i, int j) { return load(in + (i * 6 + j) * pointStride); };
