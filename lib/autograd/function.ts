@@ -1,7 +1,8 @@
 import { SecateurError } from '../core/errors.js';
 import type { Thunk } from '../core/op.js';
 import type { Tensor } from '../core/tensor.js';
-import { edgeOf, isGradEnabled, noGrad, Node, save } from './tape.js';
+import { edgeOf, Node, save } from './node.js';
+import { isGradEnabled, noGrad } from './tape.js';
 
 /** A function with a gradient of its own: what `customFunction` needs to know. */
 export interface CustomFunction<I extends readonly Tensor[]> {

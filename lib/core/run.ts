@@ -1,4 +1,5 @@
 import { type DType, dtypeBytes, dtypeCode, roundTo } from './dtype.js';
+import { type AnyInputs, checkInputs, deviceOfInputs, outputType } from './checkInputs.js';
 import type { Device } from './device.js';
 import { SecateurError, didYouMean } from './errors.js';
 import { asSecateurError, native } from './native.js';
@@ -19,8 +20,6 @@ import type {
 import { type RandomState, reserveRandom } from './random.js';
 import { type Shape, sameShape, showShape, sizeOf } from './shape.js';
 import { Cell, type Stamp, Tensor, enter, flushReleases } from './tensor.js';
-
-export type AnyInputs = Readonly<Record<string, Tensor | readonly Tensor[] | undefined>>;
 
 /** What the tape is told of a call. */
 export interface Call {
@@ -84,96 +83,6 @@ export function run<
   ) as unknown as Outputs<O, Tensor>;
 }
 
-// The values of the call being checked; `run` is not re-entrant between its check and its dispatch.
-let T: DType | undefined;
-let device: Device | undefined;
-
-function checkTensor(op: AnyOp, name: string, rule: string, t: Tensor): void {
-  if (!(t instanceof Tensor)) {
-    throw new SecateurError(
-      'ERR_ARGUMENT',
-      `${op.name}: '${name}' must be a Tensor, got ${t === null ? 'null' : typeof t}. Make one with tensor(...).`,
-      { op: op.name, input: name },
-    );
-  }
-  if (t.disposed) t.alive(op.name);
-  if (device === undefined) device = t.device;
-  else if (t.device !== device) {
-    throw new SecateurError(
-      'ERR_DEVICE',
-      `${op.name}: '${name}' is on ${t.device}, other inputs are on ${device}. Move one with .to(...).`,
-      { op: op.name, input: name },
-    );
-  }
-  if (rule === 'T') {
-    if (T === undefined) {
-      T = t.dtype;
-      if (!op.plan.types.includes(T)) {
-        throw new SecateurError(
-          'ERR_DTYPE',
-          `${op.name}: '${name}' is ${T}; needs ${op.plan.types.join(' or ')}. Convert with .cast(...).`,
-          { op: op.name, input: name, dtype: T },
-        );
-      }
-    } else if (t.dtype !== T) {
-      throw new SecateurError(
-        'ERR_DTYPE',
-        `${op.name}: '${name}' is ${t.dtype} where other inputs are ${T}; dtypes are never promoted. Convert one with .cast(...).`,
-        { op: op.name, input: name },
-      );
-    }
-  } else if (rule !== 'any' && t.dtype !== rule) {
-    throw new SecateurError(
-      'ERR_DTYPE',
-      `${op.name}: '${name}' is ${t.dtype}; needs ${rule}. Convert with .cast('${rule}').`,
-      { op: op.name, input: name },
-    );
-  }
-}
-
-function checkInputs(op: AnyOp, inputs: AnyInputs): Record<string, Shape | readonly Shape[] | undefined> {
-  T = undefined;
-  device = undefined;
-  const shapes: Record<string, Shape | readonly Shape[] | undefined> = {};
-  for (const input of op.plan.inputs) {
-    const value = inputs[input.name];
-    if (input.list) {
-      const list = value as readonly Tensor[];
-      if (!Array.isArray(list))
-        throw new SecateurError('ERR_ARGUMENT', `${op.name}: '${input.name}' must be a list of tensors.`, {
-          op: op.name,
-        });
-      const all: Shape[] = [];
-      for (const t of list) {
-        checkTensor(op, input.name, input.type as string, t);
-        all.push(t.shape);
-      }
-      shapes[input.name] = all;
-    } else if (value === undefined && input.optional) {
-      shapes[input.name] = undefined;
-    } else {
-      checkTensor(op, input.name, input.type as string, value as Tensor);
-      shapes[input.name] = (value as Tensor).shape;
-    }
-  }
-  return shapes;
-}
-
-function outputType(
-  op: AnyOp,
-  rule: AnyOp['plan']['outputs'][number]['type'],
-  inputs: AnyInputs,
-  attrs: Readonly<Record<string, unknown>>,
-): DType {
-  if (typeof rule !== 'function') return rule === 'T' ? (T ?? 'f32') : rule;
-  const types: Record<string, DType | undefined> = {};
-  for (const { name, list } of op.plan.inputs) {
-    const v = inputs[name];
-    types[name] = list ? (v as readonly Tensor[])[0]?.dtype : (v as Tensor | undefined)?.dtype;
-  }
-  return rule(types, attrs);
-}
-
 // The device of creation ops, which have no input to tell it.
 let creationDevice: Device = 'cpu';
 /** Runs a creation op (one with no inputs) on a device. */
@@ -195,7 +104,7 @@ export function runAny(
 ): Record<string, Tensor | undefined> {
   const inputs = slots.cast === undefined ? given : slots.cast(op, given);
   const inShapes = checkInputs(op, inputs);
-  const where: Device = device ?? creationDevice;
+  const where: Device = deviceOfInputs() ?? creationDevice;
   const scalars = (options?.scalars ?? empty) as Record<string, unknown>;
   const outShapes = op.shapes(inShapes as never, attrs as never, scalars as never) as Record<string, Shape | null>;
   const random =
