@@ -9,4 +9,5 @@ export * from './maxPool.js';
 export * from './relu.js';
 export * from './reshape.js';
 export * from './softmax.js';
+export * from './sum.js';
 export * from './unary.js';

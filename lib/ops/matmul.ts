@@ -3,7 +3,7 @@ import { run } from '../core/run.js';
 import { type Shape, broadcastShapes, sameShape, shapeError, showShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { checkOptions } from '../core/errors.js';
-import { sumTo } from './broadcast.js';
+import { sumThunk, sumTo } from './broadcast.js';
 
 export interface MatmulOptions {
   /** Use the transpose of the last two axes of `a` (default false). */
@@ -41,7 +41,7 @@ export const matmulOp = defineOp({
   backward: ({ saved: { a, b }, attrs: { transA, transB }, grads: { c: g } }) => ({
     a: (to) => (transA ? product(b, g, transB, true, a.shape, to) : product(g, b, false, !transB, a.shape, to)),
     b: (to) => (transB ? product(g, a, true, transA, b.shape, to) : product(a, g, !transA, false, b.shape, to)),
-    bias: () => sumTo(g, [g.shape[g.rank - 1] as number]),
+    bias: sumThunk(g, [g.shape[g.rank - 1] as number]),
   }),
   reference({ a, b, bias }, { c }, { transA, transB }) {
     const m = rows(a.shape, transA);

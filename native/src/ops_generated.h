@@ -10,6 +10,7 @@
 #include "ops/maxPool.h"
 #include "ops/relu.h"
 #include "ops/softmax.h"
+#include "ops/sum.h"
 #include "ops/unary.h"
 
 #define SECATEUR_OPS(X) \
@@ -30,10 +31,13 @@
   X(matmul) \
   X(maxPool2d) \
   X(maxPool2dGrad) \
+  X(mean) \
+  X(meanGrad) \
   X(mul) \
   X(neg) \
   X(relu) \
   X(reluGrad) \
   X(softmax) \
   X(softmaxGrad) \
+  X(sum) \
   X(sumTo)
