@@ -5,18 +5,23 @@
 #include "ops/binary.h"
 #include "ops/broadcast.h"
 #include "ops/conv2d.h"
+#include "ops/extremes.h"
 #include "ops/layerNorm.h"
 #include "ops/matmul.h"
 #include "ops/maxPool.h"
+#include "ops/norm.h"
 #include "ops/relu.h"
 #include "ops/softmax.h"
 #include "ops/sum.h"
 #include "ops/unary.h"
+#include "ops/variance.h"
 
 #define SECATEUR_OPS(X) \
   X(adaptiveAvgPool2d) \
   X(adaptiveAvgPool2dGrad) \
   X(add) \
+  X(amax) \
+  X(amin) \
   X(avgPool2d) \
   X(avgPool2dGrad) \
   X(broadcastTo) \
@@ -24,6 +29,7 @@
   X(conv2dGradInput) \
   X(conv2dGradWeight) \
   X(exp) \
+  X(extremeGrad) \
   X(layerNorm) \
   X(layerNormGrad) \
   X(logSoftmax) \
@@ -35,9 +41,14 @@
   X(meanGrad) \
   X(mul) \
   X(neg) \
+  X(norm) \
+  X(normGrad) \
   X(relu) \
   X(reluGrad) \
   X(softmax) \
   X(softmaxGrad) \
+  X(std) \
   X(sum) \
-  X(sumTo)
+  X(sumTo) \
+  X(var) \
+  X(varGrad)
