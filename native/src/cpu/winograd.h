@@ -127,12 +127,6 @@ static inline std::int64_t tilesPerSum(const WinogradShape& s) { return smaller(
 
 }  // namespace winograd
 
-/// Whether Winograd beats the direct sum. Channels come in blocks of 16 and tiles are 4x4: narrow layers and tiny
-/// images would mostly multiply zeros.
-static inline bool winogradPays(const WinogradShape& s) {
-  return s.in >= 16 && s.out >= 16 && s.height >= 3 && s.width >= 3;
-}
-
 /// Whether Winograd is likely to be faster than the direct sum. Counted in multiplications at the direct kernels'
 /// speed: a tile costs half as much again for its transforms, and the filters as much as 32 tiles. Measured at 64 to
 /// 512 channels on 4x4 to 32x32: twice as fast or better from 32 tiles on; equal at 3x3 pixels, slower at 1x1, 2x2 and
