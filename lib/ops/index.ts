@@ -1,12 +1,17 @@
 // One line an op: what stands here becomes a method of Tensor. `export *` keeps the docstrings on hover.
 export * from './avgPool.js';
+export * from './bceWithLogits.js';
 export * from './binary.js';
 export * from './broadcast.js';
 export * from './conv2d.js';
+export * from './crossEntropy.js';
 export * from './extremes.js';
+export * from './klDiv.js';
 export * from './layerNorm.js';
 export * from './matmul.js';
 export * from './maxPool.js';
+export * from './mseLoss.js';
+export * from './nllLoss.js';
 export * from './norm.js';
 export * from './relu.js';
 export * from './reshape.js';
@@ -14,3 +19,4 @@ export * from './softmax.js';
 export * from './sum.js';
 export * from './unary.js';
 export * from './variance.js';
+export type { Reduction } from './lossTarget.js';

@@ -2,13 +2,18 @@
 // clang-format off
 #pragma once
 #include "ops/avgPool.h"
+#include "ops/bceWithLogits.h"
 #include "ops/binary.h"
 #include "ops/broadcast.h"
 #include "ops/conv2d.h"
+#include "ops/crossEntropy.h"
 #include "ops/extremes.h"
+#include "ops/klDiv.h"
 #include "ops/layerNorm.h"
 #include "ops/matmul.h"
 #include "ops/maxPool.h"
+#include "ops/mseLoss.h"
+#include "ops/nllLoss.h"
 #include "ops/norm.h"
 #include "ops/relu.h"
 #include "ops/softmax.h"
@@ -24,12 +29,18 @@
   X(amin) \
   X(avgPool2d) \
   X(avgPool2dGrad) \
+  X(bceWithLogits) \
+  X(bceWithLogitsGrad) \
   X(broadcastTo) \
   X(conv2d) \
   X(conv2dGradInput) \
   X(conv2dGradWeight) \
+  X(crossEntropy) \
+  X(crossEntropyGrad) \
   X(exp) \
   X(extremeGrad) \
+  X(klDiv) \
+  X(klDivGrad) \
   X(layerNorm) \
   X(layerNormGrad) \
   X(logSoftmax) \
@@ -39,8 +50,12 @@
   X(maxPool2dGrad) \
   X(mean) \
   X(meanGrad) \
+  X(mseLoss) \
+  X(mseLossGrad) \
   X(mul) \
   X(neg) \
+  X(nllLoss) \
+  X(nllLossGrad) \
   X(norm) \
   X(normGrad) \
   X(relu) \
