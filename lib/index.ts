@@ -12,6 +12,7 @@ export { precision, setPrecision, type Precision } from './core/precision.js';
 export { defineOp } from './core/op.js';
 export { run } from './core/run.js';
 export * from './ops/index.js';
+export { concat, concatOp, stack } from './ops/concat.js';
 export { noGrad, isGradEnabled, backward, type BackwardOptions } from './autograd/tape.js';
 export { customFunction, type CustomFunction } from './autograd/function.js';
 export { gradCheck, type GradCheckOptions } from './autograd/gradCheck.js';

@@ -67,6 +67,18 @@ export function sumTo(x: Tensor, shape: Shape): Tensor {
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return run(broadcastToOp, { x }, { shape }).y;
 }
+/**
+ * `broadcastTo` where an extent -1 keeps the one of `x`; copies. A gradient for `x`.
+ *
+ * @throws ERR_SHAPE_MISMATCH when `x` does not broadcast to `shape`
+ */
+export function expand(x: Tensor, shape: Shape): Tensor {
+  const skip = shape.length - x.rank;
+  return broadcastTo(
+    x,
+    shape.map((n, d) => (n === -1 ? (x.shape[d - skip] ?? -1) : n)),
+  );
+}
 
 /** The gradient of a broadcast operand. Without a broadcast it is the upstream gradient itself. */
 export function sumThunk(g: Tensor, shape: Shape): Thunk {

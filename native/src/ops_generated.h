@@ -5,6 +5,7 @@
 #include "ops/bceWithLogits.h"
 #include "ops/binary.h"
 #include "ops/broadcast.h"
+#include "ops/concat.h"
 #include "ops/conv2d.h"
 #include "ops/crossEntropy.h"
 #include "ops/extremes.h"
@@ -15,7 +16,10 @@
 #include "ops/mseLoss.h"
 #include "ops/nllLoss.h"
 #include "ops/norm.h"
+#include "ops/pad.h"
+#include "ops/permute.h"
 #include "ops/relu.h"
+#include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/sum.h"
 #include "ops/unary.h"
@@ -32,6 +36,7 @@
   X(bceWithLogits) \
   X(bceWithLogitsGrad) \
   X(broadcastTo) \
+  X(concat) \
   X(conv2d) \
   X(conv2dGradInput) \
   X(conv2dGradWeight) \
@@ -58,8 +63,12 @@
   X(nllLossGrad) \
   X(norm) \
   X(normGrad) \
+  X(pad) \
+  X(permute) \
   X(relu) \
   X(reluGrad) \
+  X(slice) \
+  X(sliceGrad) \
   X(softmax) \
   X(softmaxGrad) \
   X(std) \
