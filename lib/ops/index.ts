@@ -1,6 +1,7 @@
 // One line an op: what stands here becomes a method of Tensor. `export *` keeps the docstrings on hover.
 export * from './avgPool.js';
 export * from './bceWithLogits.js';
+export * from './batchNorm.js';
 export * from './binary.js';
 export * from './broadcast.js';
 export * from './conv2d.js';

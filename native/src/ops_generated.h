@@ -2,6 +2,7 @@
 // clang-format off
 #pragma once
 #include "ops/avgPool.h"
+#include "ops/batchNorm.h"
 #include "ops/bceWithLogits.h"
 #include "ops/binary.h"
 #include "ops/broadcast.h"
@@ -33,6 +34,9 @@
   X(amin) \
   X(avgPool2d) \
   X(avgPool2dGrad) \
+  X(batchNorm) \
+  X(batchNormAddRelu) \
+  X(batchNormGrad) \
   X(bceWithLogits) \
   X(bceWithLogitsGrad) \
   X(broadcastTo) \
