@@ -18,6 +18,7 @@ export * from './pad.js';
 export * from './permute.js';
 export * from './relu.js';
 export * from './reshape.js';
+export * from './scaledDotProductAttention.js';
 export * from './slice.js';
 export * from './softmax.js';
 export * from './sum.js';

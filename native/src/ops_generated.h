@@ -20,6 +20,7 @@
 #include "ops/pad.h"
 #include "ops/permute.h"
 #include "ops/relu.h"
+#include "ops/scaledDotProductAttention.h"
 #include "ops/slice.h"
 #include "ops/softmax.h"
 #include "ops/sum.h"
@@ -71,6 +72,8 @@
   X(permute) \
   X(relu) \
   X(reluGrad) \
+  X(scaledDotProductAttention) \
+  X(scaledDotProductAttentionGrad) \
   X(slice) \
   X(sliceGrad) \
   X(softmax) \
