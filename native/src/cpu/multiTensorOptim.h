@@ -70,10 +70,11 @@ inline void adamStep(float* p, const float* g, float* m, float* v, std::int64_t 
   const float fresh2 = static_cast<float>(1.0 - s.beta2);
   const float eps = static_cast<float>(s.eps);
   const float shrink = s.decoupled ? static_cast<float>(1.0 - s.lr * s.weightDecay) : 1.0f;
-  const float decay = s.decoupled ? 0.0f : static_cast<float>(s.weightDecay);
+  const float decay = static_cast<float>(s.weightDecay);
+  const bool decoupled = s.decoupled;
 #pragma omp parallel for simd schedule(static) if (n >= kParallel)
   for (std::int64_t i = 0; i < n; ++i) {
-    const float d = fma(decay, p[i], g[i]);
+    const float d = decoupled ? g[i] : fma(decay, p[i], g[i]);
     const float mean = fma(beta1, m[i], fresh1 * d);
     const float square = fma(beta2, v[i], fresh2 * d * d);
     m[i] = mean;

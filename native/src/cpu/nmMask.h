@@ -197,16 +197,16 @@ inline void nmMaskGrad(const float* w, const Grad* g, float* dw, std::int64_t n,
   });
 }
 
-// The weights with the M - N smallest of every group zeroed; of equal ones the smaller index goes first. The others
-// keep their bits. In place is allowed.
-template <int M>
+// The M - N smallest of every group zeroed; of equal ones the smaller index goes first. The others keep their bits, or
+// become ones: the mask itself. In place is allowed.
+template <int M, bool kOnes>
 inline void nmHardMaskRegisters(const float* w, float* out, std::int64_t n, int keep) {
 #pragma omp parallel for schedule(static) if (n >= kParallel)
   for (std::int64_t begin = 0; begin < n; begin += kLanes) {
     const int count = static_cast<int>(n - begin < kLanes ? n - begin : kLanes);
     const Vec v = count == kLanes ? load(w + begin) : loadPart(w + begin, count);
     const Keys kept = ranksInRegister<M>(keysOf(v)) >= M - keep;
-    const Vec result = __builtin_bit_cast(Vec, __builtin_bit_cast(Keys, v) & kept);
+    const Vec result = __builtin_bit_cast(Vec, __builtin_bit_cast(Keys, kOnes ? splat(1.0f) : v) & kept);
     if (count == kLanes) {
       put(out + begin, result);
     } else {
@@ -214,10 +214,11 @@ inline void nmHardMaskRegisters(const float* w, float* out, std::int64_t n, int 
     }
   }
 }
+template <bool kOnes = false>
 inline void nmHardMask(const float* w, float* out, std::int64_t n, int keep, int m) {
-  if (m == 4) return nmHardMaskRegisters<4>(w, out, n, keep);
-  if (m == 8) return nmHardMaskRegisters<8>(w, out, n, keep);
-  if (m == 2) return nmHardMaskRegisters<2>(w, out, n, keep);
+  if (m == 4) return nmHardMaskRegisters<4, kOnes>(w, out, n, keep);
+  if (m == 8) return nmHardMaskRegisters<8, kOnes>(w, out, n, keep);
+  if (m == 2) return nmHardMaskRegisters<2, kOnes>(w, out, n, keep);
   const std::int64_t block = std::int64_t{kGroups} * m;
 #pragma omp parallel for schedule(static) if (n >= kParallel)
   for (std::int64_t begin = 0; begin < n; begin += block) {
@@ -227,7 +228,7 @@ inline void nmHardMask(const float* w, float* out, std::int64_t n, int keep, int
     for (int lane = 0; lane < groups; ++lane) {
       for (int j = 0; j < m; ++j) {
         const std::int64_t i = begin + lane * m + j;
-        out[i] = ranked.ranks[j][lane] < m - keep ? 0.0f : w[i];
+        out[i] = ranked.ranks[j][lane] < m - keep ? 0.0f : kOnes ? 1.0f : w[i];
       }
     }
   }

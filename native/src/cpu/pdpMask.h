@@ -159,21 +159,33 @@ inline void pdpThresholdGrad(const float* w, const Grad* g, float* dw, std::int6
   }
 }
 
-// The weights with exactly k entries zeroed: those of magnitude below lower = a_k and the first `ties` of that
-// magnitude. The others keep their bits. In place is allowed. Compares bit patterns, so that NaN counts as the largest.
-inline void pdpHardMask(const float* w, float* out, std::int64_t n, std::int64_t k, float lower, std::int64_t ties) {
-  if (k == 0) return pdpCopy(w, out, n);
-  const std::uint32_t cut = bitsOf(lower) & 0x7fffffffu;
-#pragma omp parallel for simd schedule(static) if (n >= kParallel)
-  for (std::int64_t i = 0; i < n; ++i) out[i] = (bitsOf(w[i]) & 0x7fffffffu) < cut ? 0.0f : w[i];
-  for (std::int64_t begin = 0; begin < n && ties > 0; begin += kChunk) {
+// Exactly k entries zeroed: those of magnitude below lower = a_k and the first `ties` of that magnitude; the others are
+// kept(w). Compares bit patterns, so that NaN counts as the largest.
+template <typename Kept>
+inline void pdpHardSelect(const float* w, float* out, std::int64_t n, std::int64_t k, float lower, std::int64_t ties,
+                          const Kept& kept) {
+  const std::uint32_t cut = k == 0 ? 0u : bitsOf(lower) & 0x7fffffffu;
+  // Found before anything is written, because `out` may be `w`: the last of the ties to go.
+  std::int64_t through = -1;
+  for (std::int64_t begin = 0; k > 0 && begin < n && ties > 0; begin += kChunk) {
     const std::int64_t end = n - begin < kChunk ? n : begin + kChunk;
     for (std::int64_t i = begin + firstWithMagnitude(w + begin, end - begin, lower); i < end && ties > 0; ++i) {
       if ((bitsOf(w[i]) & 0x7fffffffu) != cut) continue;
-      out[i] = 0.0f;
+      through = i;
       --ties;
     }
   }
+#pragma omp parallel for simd schedule(static) if (n >= kParallel)
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::uint32_t key = bitsOf(w[i]) & 0x7fffffffu;
+    out[i] = key < cut || (key == cut && i <= through) ? 0.0f : kept(w[i]);
+  }
+}
+
+// The weights with exactly k entries zeroed; the others keep their bits. In place is allowed.
+inline void pdpHardMask(const float* w, float* out, std::int64_t n, std::int64_t k, float lower, std::int64_t ties) {
+  pdpHardSelect(
+      w, out, n, k, lower, ties, [](float x) __attribute__((always_inline)) { return x; });
 }
 
 }  // namespace secateur::SECATEUR_ISA
