@@ -28,6 +28,7 @@ export * from './scaledDotProductAttention.js';
 export * from './slice.js';
 export * from './softmax.js';
 export * from './sum.js';
+export * from './topk.js';
 export * from './unary.js';
 export * from './variance.js';
 export type { Reduction } from './lossTarget.js';

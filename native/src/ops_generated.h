@@ -12,8 +12,10 @@
 #include "ops/conv2d.h"
 #include "ops/crossEntropy.h"
 #include "ops/extremes.h"
+#include "ops/gather.h"
 #include "ops/gradNorm.h"
 #include "ops/hardMask.h"
+#include "ops/indexSelect.h"
 #include "ops/klDiv.h"
 #include "ops/layerNorm.h"
 #include "ops/matmul.h"
@@ -33,6 +35,7 @@
 #include "ops/softmax.h"
 #include "ops/sum.h"
 #include "ops/threshold.h"
+#include "ops/topk.h"
 #include "ops/unary.h"
 #include "ops/variance.h"
 
@@ -44,6 +47,7 @@
   X(amax) \
   X(amin) \
   X(applyHardMask) \
+  X(argmax) \
   X(avgPool2d) \
   X(avgPool2dGrad) \
   X(batchNorm) \
@@ -65,8 +69,12 @@
   X(crossEntropyGrad) \
   X(exp) \
   X(extremeGrad) \
+  X(gather) \
+  X(gatherGrad) \
   X(gradNorm) \
   X(hardMask) \
+  X(indexSelect) \
+  X(indexSelectGrad) \
   X(klDiv) \
   X(klDivGrad) \
   X(layerNorm) \
@@ -98,6 +106,7 @@
   X(rmsprop) \
   X(scaledDotProductAttention) \
   X(scaledDotProductAttentionGrad) \
+  X(scatterAdd) \
   X(sgd) \
   X(slice) \
   X(sliceGrad) \
@@ -107,5 +116,6 @@
   X(sum) \
   X(sumTo) \
   X(threshold) \
+  X(topk) \
   X(var) \
   X(varGrad)
