@@ -2,6 +2,7 @@
 // a block of them keeps its running maximum on the stack.
 #include "ops/maxPool.h"
 #include "cpu/parallel.h"
+#include "cpu/vector.h"
 
 namespace secateur::SECATEUR_ISA {
 
@@ -68,6 +69,24 @@ SECATEUR_INLINE void forward(const MaxPool2dArgs& a) {
   });
 }
 
+typedef std::int32_t Places __attribute__((vector_size(kLanes * 4)));
+
+// As many places as a register has lanes, or the first few of them. Bytes are compared as integers: GCC does not turn
+// a loop that mixes them with floats into vector code.
+template <class Place>
+SECATEUR_INLINE Places loadPlaces(const Place* p, int lanes) {
+  typedef Place Loose __attribute__((vector_size(kLanes * sizeof(Place)), aligned(1), may_alias));
+  if (lanes == kLanes) return __builtin_convertvector(*reinterpret_cast<const Loose*>(p), Places);
+  Places some{};
+  for (int i = 0; i < lanes; i++) some[i] = p[i];
+  return some;
+}
+
+template <int N>
+struct Registers {
+  static constexpr int count = N;
+};
+
 // Every pixel of dx asks the windows that cover it whether it won: nobody writes to another's pixel.
 template <class T, class Place>
 SECATEUR_INLINE void backward(const MaxPool2dGradArgs& a) {
@@ -80,7 +99,6 @@ SECATEUR_INLINE void backward(const MaxPool2dGradArgs& a) {
   const std::int64_t ph = a.padding[0], pw = a.padding[1];
   const std::int64_t rows = a.dx.dims[0] * h;
   parallelFor(rows, parallelGrain / (w * channels * 4 + 1) + 1, [=](std::int64_t begin, std::int64_t end) {
-    float sum[channelBlock];
     for (std::int64_t row = begin; row < end; row++) {
       const std::int64_t r = row % h + ph;
       const std::int64_t iFirst = r < kh ? 0 : (r - kh) / sh + 1;
@@ -90,21 +108,25 @@ SECATEUR_INLINE void backward(const MaxPool2dGradArgs& a) {
         const std::int64_t s = column + pw;
         const std::int64_t jFirst = s < kw ? 0 : (s - kw) / sw + 1;
         const std::int64_t jLast = s / sw < outW ? s / sw : outW - 1;
-        for (std::int64_t first = 0; first < channels; first += channelBlock) {
-          const std::int64_t n = channels - first < channelBlock ? channels - first : channelBlock;
-          for (std::int64_t c = 0; c < n; c++) sum[c] = 0;
+        const auto group = [&](std::int64_t first, auto registers, int lanes) __attribute__((always_inline)) {
+          constexpr int n = decltype(registers)::count;
+          Vec sum[n] = {};
           for (std::int64_t i = iFirst; i <= iLast; i++) {
             for (std::int64_t j = jFirst; j <= jLast; j++) {
-              const Place here = static_cast<Place>((r - i * sh) * kw + s - j * sw);
+              const std::int32_t here = static_cast<std::int32_t>((r - i * sh) * kw + s - j * sw);
               const std::int64_t at = ((image + i) * outW + j) * channels + first;
-#pragma omp simd
-              for (std::int64_t c = 0; c < n; c++) sum[c] += winner[at + c] == here ? toFloat(g[at + c]) : 0.0f;
+#pragma GCC unroll 4
+              for (int v = 0; v < n; v++)
+                sum[v] +=
+                    loadPlaces(winner + at + v * kLanes, lanes) == here ? loadPart(g + at + v * kLanes, lanes) : Vec{};
             }
           }
-          T* to = dx + (row * w + column) * channels + first;
-#pragma omp simd
-          for (std::int64_t c = 0; c < n; c++) store(to[c], sum[c]);
-        }
+          for (int v = 0; v < n; v++) storePart(dx + (row * w + column) * channels + first + v * kLanes, sum[v], lanes);
+        };
+        std::int64_t first = 0;
+        for (; first + 4 * kLanes <= channels; first += 4 * kLanes) group(first, Registers<4>{}, kLanes);
+        for (; first < channels; first += kLanes)
+          group(first, Registers<1>{}, channels - first < kLanes ? static_cast<int>(channels - first) : kLanes);
       }
     }
   });
