@@ -1,9 +1,10 @@
 import { defineOp, type Into } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, broadcastShapes, sameShape, shapeError, showShape } from '../core/shape.js';
+import { type Shape, broadcastShapes, sameShape, shapeError, showShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { checkOptions } from '../core/errors.js';
 import { sumThunk, sumTo } from './broadcast.js';
+import { reshape } from './reshape.js';
 
 export interface MatmulOptions {
   /** Use the transpose of the last two axes of `a` (default false). */
@@ -40,7 +41,12 @@ export const matmulOp = defineOp({
   },
   backward: ({ saved: { a, b }, attrs: { transA, transB }, grads: { c: g } }) => ({
     a: (to) => (transA ? product(b, g, transB, true, a.shape, to) : product(g, b, false, !transB, a.shape, to)),
-    b: (to) => (transB ? product(g, a, true, transA, b.shape, to) : product(a, g, !transA, false, b.shape, to)),
+    b(to) {
+      // One matrix b served all of a batch: the batch is then only more rows of one product.
+      const together = b.rank === 2 && a.rank > 2 && !transA;
+      const [x, up] = together ? [asRows(a), asRows(g)] : [a, g];
+      return transB ? product(up, x, true, transA, b.shape, to) : product(x, up, !transA, false, b.shape, to);
+    },
     bias: sumThunk(g, [g.shape[g.rank - 1] as number]),
   }),
   reference({ a, b, bias }, { c }, { transA, transB }) {
@@ -73,9 +79,24 @@ export const matmulOp = defineOp({
     { inputs: { a: [2, 3, 4], b: [2, 4, 5] }, attrs: { transA: false, transB: false } },
     { inputs: { a: [2, 1, 3, 4], b: [3, 4, 2] }, attrs: { transA: false, transB: false } },
     { inputs: { a: [2, 3, 4], b: [4, 5] }, attrs: { transA: false, transB: false } },
+    { inputs: { a: [2, 3, 4], b: [5, 4], bias: [5] }, attrs: { transA: false, transB: true } },
+    { inputs: { a: [2, 4, 3], b: [4, 5] }, attrs: { transA: true, transB: false } },
+    { inputs: { a: [3, 4], b: [2, 5, 4], bias: [5] }, attrs: { transA: false, transB: true } },
+    { inputs: { a: [2, 3, 4, 5], b: [2, 3, 4, 6] }, attrs: { transA: true, transB: false } },
+    { inputs: { a: [2, 0, 4], b: [4, 5] }, attrs: { transA: false, transB: false } },
     { inputs: { a: [0, 4], b: [4, 5] }, attrs: { transA: false, transB: false } },
     { inputs: { a: [3, 0], b: [0, 2], bias: [2] }, attrs: { transA: false, transB: false } },
     { inputs: { a: [65, 127], b: [127, 33] }, attrs: { transA: false, transB: false }, grad: false },
+    {
+      name: 'special values',
+      inputs: {
+        a: { shape: [3, 2], values: [NaN, 1, Infinity, 1, 0, 1] },
+        b: { shape: [2, 2], values: [1, 0, 2, Infinity] },
+        bias: { shape: [2], values: [1, -1] },
+      },
+      attrs: { transA: false, transB: false },
+      grad: false,
+    },
     {
       inputs: { a: [3, 4], b: [5, 6] },
       attrs: { transA: false, transB: false },
@@ -92,6 +113,11 @@ export const matmulOp = defineOp({
   tolerance: { f32: 2e-5, bf16: 2e-2, why: 'sums of up to 127 products; bf16 has 8 bits' },
   cost: ({ a }, { c }, { transA }) => ({ flops: 2 * c.reduce((x, y) => x * y, 1) * cols(a, transA) }),
 });
+
+function asRows(x: Tensor): Tensor {
+  const n = x.shape[x.rank - 1] as number;
+  return reshape(x, [sizeOf(x.shape.slice(0, -1)), n]);
+}
 
 /** A product that is the gradient of an operand of this shape: summed over the batch axes the operand was repeated over. */
 function product(a: Tensor, b: Tensor, transA: boolean, transB: boolean, shape: Shape, to: Into): Tensor {

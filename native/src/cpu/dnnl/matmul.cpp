@@ -1,78 +1,114 @@
 // Matrix products through oneDNN, which chooses its instructions itself: compiled once.
-#include <dnnl.h>
-
-#include "core/error.h"
-#include "core/kernel.h"
-#include "cpu/vecmath.h"
 #include "ops/matmul.h"
+
+#include "core/kernel.h"
+#include "cpu/dnnl/engine.h"
+#include "cpu/dnnl/gemm.h"
 
 namespace secateur {
 
 namespace {
 
-// c[m, n] (+)= op(a) op(b), row-major, f32.
-void sgemm(bool transA, bool transB, std::int64_t m, std::int64_t n, std::int64_t k, const float* a, const float* b,
-           bool accumulate, float* c) {
-  if (m == 0 || n == 0) return;
-  if (k == 0) {
-    if (!accumulate) {
-      for (std::int64_t i = 0; i < m * n; i++) c[i] = 0;
+using onednn::GemmShape;
+
+std::int64_t batchOf(const View& v) {
+  std::int64_t n = 1;
+  for (int i = 0; i < v.rank - 2; i++) n *= v.dims[i];
+  return n;
+}
+
+// Which matrix of an operand belongs to matrix `q` of the result: its leading axes broadcast.
+std::int64_t matrixOf(const View& v, const View& c, std::int64_t q) {
+  std::int64_t at = 0, step = 1;
+  for (int i = 3; i <= v.rank; i++) {
+    const std::int64_t index = q % c.back(i);
+    q /= c.back(i);
+    if (v.back(i) != 1) at += index * step;
+    step *= v.back(i);
+  }
+  return at;
+}
+
+// Calls product(shape, a, b, c) as few times as the layout allows: once where the matrices lie one behind the other in
+// both operands, and once where B is the same for all, since the rows of all A's then are the rows of one.
+template <class T, class Product>
+void eachProduct(const MatmulArgs& s, const Product& product) {
+  GemmShape shape;
+  shape.rows = s.a.back(s.transA ? 1 : 2);
+  shape.depth = s.a.back(s.transA ? 2 : 1);
+  shape.columns = s.b.back(s.transB ? 2 : 1);
+  shape.transA = s.transA;
+  shape.transB = s.transB;
+  const std::int64_t batch = batchOf(s.c), ofA = batchOf(s.a), ofB = batchOf(s.b);
+  const T* a = s.a.as<T>();
+  const T* b = s.b.as<T>();
+  if (ofA == batch && ofB == 1 && !s.transA) {
+    shape.rows *= batch;
+    product(shape, a, b, 0);
+  } else if (ofA == batch && ofB == batch) {
+    shape.batch = batch;
+    product(shape, a, b, 0);
+  } else {
+    const std::int64_t sizeA = shape.rows * shape.depth, sizeB = shape.depth * shape.columns;
+    for (std::int64_t q = 0; q < batch; q++) {
+      product(shape, a + matrixOf(s.a, s.c, q) * sizeA, b + matrixOf(s.b, s.c, q) * sizeB,
+              q * shape.rows * shape.columns);
     }
+  }
+}
+
+// A sum over nothing is zero, and what oneDNN does with an empty matrix is not worth finding out.
+template <class T>
+void withoutDepth(const MatmulArgs& s) {
+  if (s.accumulate) return;
+  const std::int64_t n = s.c.back(1), size = s.c.size();
+  T* c = s.c.as<T>();
+  for (std::int64_t i = 0; i < size; i++) c[i] = s.bias.present ? s.bias.as<T>()[i % n] : T{};
+}
+
+void multiply(const MatmulArgs& s) {
+  float* c = s.c.as<float>();
+  const float* bias = s.bias.present ? s.bias.as<float>() : nullptr;
+  eachProduct<float>(s, [&](const GemmShape& shape, const float* a, const float* b, std::int64_t at) {
+    onednn::gemm(shape, a, b, bias, c + at, s.accumulate);
+  });
+}
+
+void multiplyLow(const MatmulArgs& s) {
+  bf16* c = s.c.as<bf16>();
+  float* bias = nullptr;
+  if (s.bias.present) {
+    bias = scratch<float>(s.bias.size());
+    onednn::widen(s.bias.as<bf16>(), bias, s.bias.size());
+  }
+  if (!s.accumulate) {
+    eachProduct<bf16>(s, [&](const GemmShape& shape, const bf16* a, const bf16* b, std::int64_t at) {
+      onednn::gemm(shape, a, b, bias, c + at);
+    });
     return;
   }
-  const dnnl_status_t status = dnnl_sgemm(transA ? 'T' : 'N', transB ? 'T' : 'N', m, n, k, 1.0f, a, transA ? m : k, b,
-                                          transB ? k : n, accumulate ? 1.0f : 0.0f, c, n);
-  if (status != dnnl_success) fail("oneDNN's sgemm refused this shape.");
+  // The sum with what is there is taken in f32 and rounded once.
+  const std::int64_t size = s.c.size();
+  auto* product = scratch<float>(size);
+  auto* before = scratch<float>(size);
+  eachProduct<bf16>(s, [&](const GemmShape& shape, const bf16* a, const bf16* b, std::int64_t at) {
+    onednn::gemm(shape, a, b, bias, product + at);
+  });
+  onednn::widen(c, before, size);
+  for (std::int64_t i = 0; i < size; i++) product[i] += before[i];
+  onednn::narrow(product, c, size);
 }
 
 }  // namespace
 
 KERNEL(matmul, F32 | BF16)(const MatmulArgs& s) {
-  const std::int64_t m = s.a.back(s.transA ? 1 : 2);
-  const std::int64_t k = s.a.back(s.transA ? 2 : 1);
-  const std::int64_t n = s.b.back(s.transB ? 2 : 1);
-  std::int64_t batch = 1;
-  for (int i = 0; i < s.c.rank - 2; i++) batch *= s.c.dims[i];
   const bool low = s.c.dtype == DType::bf16;
-  // bf16 operands are widened to f32, and the product rounded once.
-  const auto widened = [&](const View& v) {
-    if (!low) return static_cast<const float*>(v.data);
-    auto* wide = scratch<float>(v.size());
-    const auto* from = v.as<bf16>();
-    for (std::int64_t i = 0; i < v.size(); i++) wide[i] = baseline::toFloat(from[i]);
-    return static_cast<const float*>(wide);
-  };
-  const float* a = widened(s.a);
-  const float* b = widened(s.b);
-  const float* bias = s.bias.present ? widened(s.bias) : nullptr;
-  float* c = low ? scratch<float>(s.c.size()) : s.c.as<float>();
-  if (low && s.accumulate) {
-    for (std::int64_t i = 0; i < s.c.size(); i++) c[i] = baseline::toFloat(s.c.as<bf16>()[i]);
-  }
-  for (std::int64_t q = 0; q < batch; q++) {
-    std::int64_t rest = q, atA = 0, atB = 0, stepA = 1, stepB = 1;
-    for (int i = 3; i <= s.c.rank; i++) {
-      const std::int64_t extent = s.c.back(i);
-      const std::int64_t index = rest % extent;
-      rest /= extent;
-      if (i <= s.a.rank) {
-        if (s.a.back(i) != 1) atA += index * stepA;
-        stepA *= s.a.back(i);
-      }
-      if (i <= s.b.rank) {
-        if (s.b.back(i) != 1) atB += index * stepB;
-        stepB *= s.b.back(i);
-      }
-    }
-    sgemm(s.transA, s.transB, m, n, k, a + atA * m * k, b + atB * k * n, s.accumulate, c + q * m * n);
-  }
-  if (bias != nullptr) {
-    for (std::int64_t i = 0; i < batch * m; i++) {
-      for (std::int64_t j = 0; j < n; j++) c[i * n + j] += bias[j];
-    }
-  }
+  if (s.c.size() == 0) return;
+  if (s.a.size() == 0) return low ? withoutDepth<bf16>(s) : withoutDepth<float>(s);
   if (low) {
-    for (std::int64_t i = 0; i < s.c.size(); i++) s.c.as<bf16>()[i] = baseline::toBf16(c[i]);
+    multiplyLow(s);
+  } else {
+    multiply(s);
   }
 }
 
