@@ -18,6 +18,7 @@ export { gradNorm, clipGrads_ } from './ops/gradNorm.js';
 export { sgdStep_, type SgdStepOptions } from './ops/sgd.js';
 export { adamStep_, type AdamStepOptions } from './ops/adam.js';
 export { rmspropStep_, type RmspropStepOptions } from './ops/rmsprop.js';
+export { zeros, ones, full, arange, rand, randn, oneHot, type ArangeOptions } from './ops/creation.js';
 export { noGrad, isGradEnabled, backward, type BackwardOptions } from './autograd/tape.js';
 export { customFunction, type CustomFunction } from './autograd/function.js';
 export { gradCheck, type GradCheckOptions } from './autograd/gradCheck.js';

@@ -34,6 +34,17 @@ export function checkDType(where: string, dtype: unknown): asserts dtype is DTyp
   }
 }
 
+/** Refuses a number that an integer dtype would change: one with a fraction, or out of range. Floats take any. */
+export function checkFits(where: string, dtype: DType, x: number): void {
+  if (isFloat(dtype) || roundTo(dtype, x) === x) return;
+  const range = dtype === 'i32' ? '-2147483648 to 2147483647' : '0 to 255';
+  throw new SecateurError(
+    'ERR_DTYPE',
+    `${where}: ${dtype} cannot hold ${x}; needs a whole number from ${range}. Use a float dtype, or round first.`,
+    { dtype, value: x },
+  );
+}
+
 const f32 = new Float32Array(1);
 const u32 = new Uint32Array(f32.buffer);
 

@@ -1,14 +1,22 @@
 // One line an op: what stands here becomes a method of Tensor. `export *` keeps the docstrings on hover.
+export * from './affine.js';
 export * from './avgPool.js';
 export * from './batchNorm.js';
 export * from './bceWithLogits.js';
 export * from './binary.js';
 export * from './broadcast.js';
+export * from './cast.js';
 export * from './channel.js';
+export * from './clamp.js';
+export * from './compare.js';
 export * from './conv2d.js';
 export * from './crossEntropy.js';
+export * from './dropout.js';
 export * from './extremes.js';
+export * from './fill.js';
+export * from './finite.js';
 export * from './gather.js';
+export * from './gelu.js';
 export * from './hardMask.js';
 export * from './indexSelect.js';
 export * from './klDiv.js';
@@ -31,4 +39,5 @@ export * from './sum.js';
 export * from './topk.js';
 export * from './unary.js';
 export * from './variance.js';
+export * from './where.js';
 export type { Reduction } from './lossTarget.js';

@@ -2,17 +2,26 @@
 // clang-format off
 #pragma once
 #include "ops/adam.h"
+#include "ops/affine.h"
 #include "ops/avgPool.h"
 #include "ops/batchNorm.h"
 #include "ops/bceWithLogits.h"
 #include "ops/binary.h"
 #include "ops/broadcast.h"
+#include "ops/cast.h"
 #include "ops/channel.h"
+#include "ops/clamp.h"
+#include "ops/compare.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
+#include "ops/creation.h"
 #include "ops/crossEntropy.h"
+#include "ops/dropout.h"
 #include "ops/extremes.h"
+#include "ops/fill.h"
+#include "ops/finite.h"
 #include "ops/gather.h"
+#include "ops/gelu.h"
 #include "ops/gradNorm.h"
 #include "ops/hardMask.h"
 #include "ops/indexSelect.h"
@@ -38,15 +47,21 @@
 #include "ops/topk.h"
 #include "ops/unary.h"
 #include "ops/variance.h"
+#include "ops/where.h"
 
 #define SECATEUR_OPS(X) \
+  X(abs) \
   X(adam) \
   X(adaptiveAvgPool2d) \
   X(adaptiveAvgPool2dGrad) \
   X(add) \
+  X(addScaled) \
+  X(affine) \
+  X(allFinite) \
   X(amax) \
   X(amin) \
   X(applyHardMask) \
+  X(arange) \
   X(argmax) \
   X(avgPool2d) \
   X(avgPool2dGrad) \
@@ -56,39 +71,62 @@
   X(bceWithLogits) \
   X(bceWithLogitsGrad) \
   X(broadcastTo) \
+  X(cast) \
+  X(castToInteger) \
   X(channelMask) \
   X(channelMaskGrad) \
   X(channelNorm) \
   X(channelNormGrad) \
+  X(clamp) \
+  X(clampGrad) \
   X(clipGrads) \
   X(concat) \
   X(conv2d) \
   X(conv2dGradInput) \
   X(conv2dGradWeight) \
+  X(copy) \
   X(crossEntropy) \
   X(crossEntropyGrad) \
+  X(div) \
+  X(dropout) \
+  X(eq) \
+  X(erf) \
   X(exp) \
   X(extremeGrad) \
+  X(extremumGrad) \
+  X(fill) \
+  X(full) \
   X(gather) \
   X(gatherGrad) \
+  X(ge) \
+  X(gelu) \
+  X(geluGrad) \
   X(gradNorm) \
+  X(gt) \
   X(hardMask) \
   X(indexSelect) \
   X(indexSelectGrad) \
+  X(isFinite) \
   X(klDiv) \
   X(klDivGrad) \
   X(layerNorm) \
   X(layerNormGrad) \
+  X(le) \
+  X(log) \
   X(logSoftmax) \
   X(logSoftmaxGrad) \
+  X(lt) \
   X(matmul) \
   X(maxPool2d) \
   X(maxPool2dGrad) \
+  X(maximum) \
   X(mean) \
   X(meanGrad) \
+  X(minimum) \
   X(mseLoss) \
   X(mseLossGrad) \
   X(mul) \
+  X(ne) \
   X(neg) \
   X(nllLoss) \
   X(nllLossGrad) \
@@ -97,25 +135,43 @@
   X(nmSoftWeightGrad) \
   X(norm) \
   X(normGrad) \
+  X(oneHot) \
   X(pad) \
   X(pdpWeight) \
   X(pdpWeightGrad) \
   X(permute) \
+  X(pow) \
+  X(powGrad) \
+  X(rand) \
+  X(randn) \
   X(relu) \
+  X(relu6) \
+  X(relu6Grad) \
   X(reluGrad) \
   X(rmsprop) \
+  X(rsqrt) \
   X(scaledDotProductAttention) \
   X(scaledDotProductAttentionGrad) \
   X(scatterAdd) \
   X(sgd) \
+  X(sigmoid) \
+  X(sigmoidGrad) \
+  X(sign) \
+  X(silu) \
+  X(siluGrad) \
   X(slice) \
   X(sliceGrad) \
   X(softmax) \
   X(softmaxGrad) \
+  X(sqrt) \
   X(std) \
+  X(sub) \
   X(sum) \
   X(sumTo) \
+  X(tanh) \
+  X(tanhGrad) \
   X(threshold) \
   X(topk) \
   X(var) \
-  X(varGrad)
+  X(varGrad) \
+  X(where)

@@ -37,4 +37,19 @@ SECATEUR_INLINE void withFloat(DType dtype, const F& f) {
   }
 }
 
+// Runs f with a value of the tensor's element type, whichever it is.
+template <class F>
+SECATEUR_INLINE void withElement(DType dtype, const F& f) {
+  switch (dtype) {
+    case DType::f32:
+      return f(float{});
+    case DType::bf16:
+      return f(bf16{});
+    case DType::i32:
+      return f(std::int32_t{});
+    case DType::u8:
+      return f(std::uint8_t{});
+  }
+}
+
 }  // namespace secateur::SECATEUR_ISA

@@ -23,6 +23,73 @@ struct add {
 };
 }
 
+struct DivArgs {
+  View a;
+  View b;
+  bool accumulate;
+  View y;
+  template <class D>
+  static DivArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct div {
+  using Args = DivArgs;
+};
+}
+
+struct ExtremumGradArgs {
+  enum class Which { maximum, minimum };
+  View mine;
+  View other;
+  View g;
+  Which which;
+  bool accumulate;
+  View d;
+  template <class D>
+  static ExtremumGradArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.tensor(), static_cast<Which>(d.integer()), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct extremumGrad {
+  using Args = ExtremumGradArgs;
+};
+}
+
+struct MaximumArgs {
+  View a;
+  View b;
+  bool accumulate;
+  View y;
+  template <class D>
+  static MaximumArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct maximum {
+  using Args = MaximumArgs;
+};
+}
+
+struct MinimumArgs {
+  View a;
+  View b;
+  bool accumulate;
+  View y;
+  template <class D>
+  static MinimumArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct minimum {
+  using Args = MinimumArgs;
+};
+}
+
 struct MulArgs {
   View a;
   View b;
@@ -36,6 +103,57 @@ struct MulArgs {
 namespace ops {
 struct mul {
   using Args = MulArgs;
+};
+}
+
+struct PowArgs {
+  View a;
+  View b;
+  bool accumulate;
+  View y;
+  template <class D>
+  static PowArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct pow {
+  using Args = PowArgs;
+};
+}
+
+struct PowGradArgs {
+  enum class Of { base, exponent };
+  View a;
+  View b;
+  View g;
+  Of of;
+  bool accumulate;
+  View d;
+  template <class D>
+  static PowGradArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.tensor(), static_cast<Of>(d.integer()), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct powGrad {
+  using Args = PowGradArgs;
+};
+}
+
+struct SubArgs {
+  View a;
+  View b;
+  bool accumulate;
+  View y;
+  template <class D>
+  static SubArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct sub {
+  using Args = SubArgs;
 };
 }
 

@@ -7,6 +7,36 @@
 
 namespace secateur {
 
+struct AbsArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static AbsArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct abs {
+  using Args = AbsArgs;
+};
+}
+
+struct ErfArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static ErfArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct erf {
+  using Args = ErfArgs;
+};
+}
+
 struct ExpArgs {
   View x;
   bool accumulate;
@@ -22,6 +52,21 @@ struct exp {
 };
 }
 
+struct LogArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static LogArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct log {
+  using Args = LogArgs;
+};
+}
+
 struct NegArgs {
   View x;
   bool accumulate;
@@ -34,6 +79,175 @@ struct NegArgs {
 namespace ops {
 struct neg {
   using Args = NegArgs;
+};
+}
+
+struct Relu6Args {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static Relu6Args decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct relu6 {
+  using Args = Relu6Args;
+};
+}
+
+struct Relu6GradArgs {
+  View saved;
+  View g;
+  bool accumulate;
+  View dx;
+  template <class D>
+  static Relu6GradArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct relu6Grad {
+  using Args = Relu6GradArgs;
+};
+}
+
+struct RsqrtArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static RsqrtArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct rsqrt {
+  using Args = RsqrtArgs;
+};
+}
+
+struct SigmoidArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static SigmoidArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct sigmoid {
+  using Args = SigmoidArgs;
+};
+}
+
+struct SigmoidGradArgs {
+  View saved;
+  View g;
+  bool accumulate;
+  View dx;
+  template <class D>
+  static SigmoidGradArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct sigmoidGrad {
+  using Args = SigmoidGradArgs;
+};
+}
+
+struct SignArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static SignArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct sign {
+  using Args = SignArgs;
+};
+}
+
+struct SiluArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static SiluArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct silu {
+  using Args = SiluArgs;
+};
+}
+
+struct SiluGradArgs {
+  View saved;
+  View g;
+  bool accumulate;
+  View dx;
+  template <class D>
+  static SiluGradArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct siluGrad {
+  using Args = SiluGradArgs;
+};
+}
+
+struct SqrtArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static SqrtArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct sqrt {
+  using Args = SqrtArgs;
+};
+}
+
+struct TanhArgs {
+  View x;
+  bool accumulate;
+  View y;
+  template <class D>
+  static TanhArgs decode(D& d) {
+    return {d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct tanh {
+  using Args = TanhArgs;
+};
+}
+
+struct TanhGradArgs {
+  View saved;
+  View g;
+  bool accumulate;
+  View dx;
+  template <class D>
+  static TanhGradArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct tanhGrad {
+  using Args = TanhGradArgs;
 };
 }
 
