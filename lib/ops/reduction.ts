@@ -19,6 +19,7 @@ interface Axes {
   readonly keepdim: boolean;
 }
 
+/** A caller's options as attributes. */
 export function axesOf({ dim, keepdim }: ReductionOptions): Axes {
   return { dim: dim === undefined ? [] : typeof dim === 'number' ? [dim] : dim, keepdim: keepdim ?? false };
 }
@@ -38,6 +39,7 @@ export function keptShape(op: string, x: Shape, dim: readonly number[]): Shape {
   return x.map((n, i) => (axes.has(i) ? 1 : n));
 }
 
+/** The shape of the output. ERR_ARGUMENT when an axis is not there or named twice. */
 export function reducedShape(op: string, x: Shape, { dim, keepdim }: Axes): Shape {
   if (keepdim) return keptShape(op, x, dim);
   const axes = reducedAxes(op, x, dim);

@@ -67,10 +67,20 @@ SECATEUR_INLINE void transposeTile(T* to, std::int64_t toStride, const T* from, 
     }
     return;
   }
+  constexpr auto line = static_cast<std::int64_t>(64 / sizeof(T));
   alignas(64) T block[tileSide * tileSide];
   std::int64_t j = 0;
   for (; j + 8 <= columns; j += 8) {
     const T* x = from + j * fromStride;
+    // No hardware prefetcher follows short pieces of many rows: ask for the next rows to read and for those to write.
+    for (std::int64_t k = 0; k < 8; k++) {
+      if (j + 8 + k < columns) {
+        for (std::int64_t c = 0; c < rows; c += line) __builtin_prefetch(x + (8 + k) * fromStride + c);
+      }
+      if (j + k < rows) {
+        for (std::int64_t c = 0; c < columns; c += line) __builtin_prefetch(to + (j + k) * toStride + c, 1);
+      }
+    }
     std::int64_t i = 0;
     for (; i + 8 <= rows; i += 8) transpose8(block + i * tileSide + j, tileSide, x + i, fromStride);
     for (; i < rows; i++) {
