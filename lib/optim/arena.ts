@@ -18,7 +18,8 @@ export class Arena {
   readonly grads: Tensor;
   /** First element of each parameter, and at the end the length of the whole. */
   readonly offsets: readonly number[];
-  readonly #views: Tensor[] = [];
+  readonly #owned: Tensor[] = [];
+  readonly #gradSlots: Tensor<'f32'>[] = [];
 
   /** Moves the parameters' values into a new buffer; the tensors stay the same objects. */
   constructor(parameters: readonly Tensor<'f32'>[]) {
@@ -31,12 +32,25 @@ export class Arena {
     this.weights = this.slot();
     this.grads = this.slot();
     parameters.forEach((p, i) => {
-      const at = this.#at(this.weights, i);
-      noGrad(() => run(broadcastToOp, { x: p }, { shape: p.shape }, { into: at }));
+      const at = this.#view(this.weights, p.shape, offsets[i] as number);
+      copy(p, at);
       p.rebase(at.cell.retain());
       at.dispose();
-      p.gradSlot = this.#at(this.grads, i) as Tensor<'f32'>;
+      this.#adoptGrad(p, i);
     });
+  }
+
+  // A gradient that is already there moves in.
+  #adoptGrad(p: Tensor<'f32'>, i: number): void {
+    const slot = this.#own(this.#view(this.grads, p.shape, this.offsets[i] as number)) as Tensor<'f32'>;
+    const before = p.grad;
+    if (before !== undefined) {
+      copy(before, slot);
+      if (before !== p.gradSlot) before.dispose();
+      p.grad = slot;
+    }
+    p.gradSlot = slot;
+    this.#gradSlots.push(slot);
   }
 
   /** Elements in the buffer, the gaps between parameters included. */
@@ -50,41 +64,65 @@ export class Arena {
     const zero = tensor(0, { device: first.device });
     const made = noGrad(() => broadcastTo(zero, [this.length]));
     zero.dispose();
-    const flat = made.share();
-    made.dispose();
-    ownAlone(flat);
-    this.#views.push(flat);
-    return flat;
+    return this.#own(made);
   }
 
-  /** Parameter `i`'s part of a buffer of this layout, in its shape. */
+  /** Parameter `i`'s part of a buffer of this layout, in its shape. A view, given to the innermost scope. */
   part(flat: Tensor, i: number): Tensor {
-    return this.#at(flat, i);
+    return this.#view(flat, (this.parameters[i] as Tensor).shape, this.offsets[i] as number);
   }
 
-  /** The elements of parameters `from` to `to` (exclusive) of a buffer of this layout, as one range. */
+  /** The elements of parameters `from` to `to` (exclusive) of a buffer of this layout, as one range. A view, given to the innermost scope. */
   range(flat: Tensor, from: number, to: number): Tensor {
     const start = this.offsets[from] as number;
     return this.#view(flat, [(this.offsets[to] as number) - start], start);
   }
 
-  #at(flat: Tensor, i: number): Tensor {
-    return this.#view(flat, (this.parameters[i] as Tensor).shape, this.offsets[i] as number);
+  /**
+   * Sees to it that parameter `i` still lives here and that its gradient, if it has one, lies in its slot.
+   *
+   * @throws ERR_DISPOSED, or ERR_ARGUMENT when another arena has taken the parameter over
+   */
+  settle(i: number): void {
+    const p = (this.parameters[i] as Tensor<'f32'>).alive('Arena');
+    const slot = this.#gradSlots[i] as Tensor<'f32'>;
+    if (p.gradSlot !== slot) {
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `Arena: parameter ${i} was taken over by a later optimizer. Give each parameter to one optimizer at a time.`,
+      );
+    }
+    if (p.grad === undefined || p.grad === slot) return;
+    copy(p.grad, slot);
+    p.grad.dispose();
+    p.grad = slot;
   }
 
   // A view with versions of its own: writing one parameter does not make what the tape saved of another stale.
   #view(flat: Tensor, shape: readonly number[], offset: number): Tensor {
-    const seen = viewOf(flat, shape, offset, { version: 0, writer: '', viewed: true });
-    const t = seen.share();
-    seen.dispose();
-    ownAlone(t);
-    this.#views.push(t);
-    return t;
+    return viewOf(flat, shape, offset, { version: 0, writer: '', viewed: true });
   }
 
-  /** Frees the buffers. The parameters must not be used afterwards. */
-  dispose(): void {
-    for (const t of this.#views) t.dispose();
-    for (const p of this.parameters) p.dispose();
+  // Out of every scope: it lives until the arena is disposed.
+  #own(t: Tensor): Tensor {
+    const mine = t.share();
+    t.dispose();
+    ownAlone(mine);
+    this.#owned.push(mine);
+    return mine;
   }
+
+  /** Frees the gradients and whatever `slot` made. The parameters keep their values. */
+  dispose(): void {
+    this.parameters.forEach((p, i) => {
+      const slot = this.#gradSlots[i];
+      if (p.grad === slot) p.grad = undefined;
+      if (p.gradSlot === slot) p.gradSlot = undefined;
+    });
+    for (const t of this.#owned) t.dispose();
+  }
+}
+
+function copy(from: Tensor, into: Tensor): void {
+  noGrad(() => run(broadcastToOp, { x: from }, { shape: into.shape }, { into }));
 }
