@@ -44,16 +44,25 @@ SECATEUR_INLINE void softmaxLine(const T* x, T* y, std::int64_t n) {
 #pragma omp simd reduction(max : largest)
   for (std::int64_t i = 0; i < n; i++) largest = toFloat(x[i]) > largest ? toFloat(x[i]) : largest;
   float sum = 0;
+  if constexpr (!Log && sizeof(T) == sizeof(float)) {
+    // The exponentials fit y unrounded, and need not be taken twice.
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; i++) sum += vexp(toFloat(x[i]) - largest);
-  if (Log) {
-    const float logSum = vlog(sum);
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; i++) store(y[i], toFloat(x[i]) - largest - logSum);
-  } else {
+    for (std::int64_t i = 0; i < n; i++) {
+      y[i] = vexp(x[i] - largest);
+      sum += y[i];
+    }
     const float scale = 1.0f / sum;
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; i++) store(y[i], vexp(toFloat(x[i]) - largest) * scale);
+    for (std::int64_t i = 0; i < n; i++) y[i] *= scale;
+    return;
+  }
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; i++) sum += vexp(toFloat(x[i]) - largest);
+  const float logSum = vlog(sum), scale = 1.0f / sum;
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; i++) {
+    const float shifted = toFloat(x[i]) - largest;
+    store(y[i], Log ? shifted - logSum : vexp(shifted) * scale);
   }
 }
 
