@@ -3,7 +3,7 @@ import { SecateurError } from './errors.js';
 /**
  * How exactly f32 convolutions are computed. `high`: Winograd's algorithm where it pays, which needs a quarter of the
  * multiplications and rounds a little more (about 1e-6 of the largest result instead of 1e-7). `highest`: always the
- * direct sum.
+ * direct sum. With `high`, a NaN or an infinity makes the 4x4 results around it NaN, not only the 3x3.
  */
 export type Precision = 'high' | 'highest';
 

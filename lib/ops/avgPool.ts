@@ -147,6 +147,12 @@ export const avgPool2dGradOp = defineOp({
       inputs: { g: [1, 2, 2, 33] },
       attrs: { kernel: [2, 2], stride: [3, 3], padding: [0, 0], countIncludePad: true, shape: [1, 6, 5, 33] },
     },
+    {
+      name: 'bench',
+      inputs: { g: [32, 28, 28, 128] },
+      attrs: { kernel: [2, 2], stride: [2, 2], padding: [0, 0], countIncludePad: true, shape: [32, 56, 56, 128] },
+      bench: true,
+    },
   ],
 });
 
@@ -199,6 +205,7 @@ export const adaptiveAvgPool2dGradOp = defineOp({
   cases: [
     { inputs: { g: [2, 3, 2, 5] }, attrs: { shape: [2, 7, 5, 5] } },
     { inputs: { g: [1, 5, 4, 33] }, attrs: { shape: [1, 3, 2, 33] } },
+    { name: 'bench', inputs: { g: [128, 1, 1, 512] }, attrs: { shape: [128, 7, 7, 512] }, bench: true },
   ],
 });
 

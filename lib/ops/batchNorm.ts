@@ -106,6 +106,19 @@ const layer = (x: Shape): OpCase['inputs'] => {
   return { x, weight: positive, bias: shape, runningMean: shape, runningVar: positive };
 };
 
+const gradLayer = (x: Shape, added: boolean): OpCase['inputs'] => {
+  const shape = [x[x.length - 1] as number];
+  return {
+    x,
+    ...(added ? { y: x } : {}),
+    g: x,
+    weight: shape,
+    bias: shape,
+    mean: shape,
+    rstd: { shape, draw: 'positive' },
+  };
+};
+
 const tolerance = { bf16: 2e-2, why: 'two roundings to bf16 lie between the gradient and its inputs' };
 
 export const batchNormOp = defineOp({
@@ -264,20 +277,20 @@ export const batchNormGradOp = defineOp({
       if (dadd !== undefined) dadd.data[i] = masked(i);
     }
   },
-  cases: [false, true].flatMap((training) =>
-    [false, true].map((added) => ({
-      inputs: {
-        x: [2, 5, 3, 19],
-        ...(added ? { y: [2, 5, 3, 19] } : {}),
-        g: [2, 5, 3, 19],
-        weight: [19],
-        bias: [19],
-        mean: [19],
-        rstd: { shape: [19], draw: 'positive' } as const,
-      },
-      attrs: { training, relu: true, added },
-    })),
-  ),
+  cases: [
+    ...[false, true].flatMap((training) =>
+      [false, true].map((added) => ({
+        inputs: gradLayer([2, 5, 3, 19], added),
+        attrs: { training, relu: true, added },
+      })),
+    ),
+    {
+      name: 'bench',
+      inputs: gradLayer([128, 32, 32, 64], false),
+      attrs: { training: true, relu: true, added: false },
+      bench: true,
+    },
+  ],
   tolerance,
 });
 

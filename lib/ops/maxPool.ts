@@ -117,6 +117,16 @@ export const maxPool2dGradOp = defineOp({
       inputs: { g: [1, 4, 4, 33], winner: { shape: [1, 4, 4, 33], dtype: 'i32', draw: 'index', below: 9 } },
       attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], shape: [1, 4, 4, 33] },
     },
+    {
+      inputs: { g: [1, 3, 4, 67], winner: { shape: [1, 3, 4, 67], dtype: 'u8', draw: 'index', below: 4 } },
+      attrs: { kernel: [2, 2], stride: [2, 2], padding: [0, 0], shape: [1, 7, 9, 67] },
+    },
+    {
+      name: 'bench',
+      inputs: { g: [32, 56, 56, 64], winner: { shape: [32, 56, 56, 64], dtype: 'u8', draw: 'index', below: 9 } },
+      attrs: { kernel: [3, 3], stride: [2, 2], padding: [1, 1], shape: [32, 112, 112, 64] },
+      bench: true,
+    },
   ],
 });
 
