@@ -60,6 +60,17 @@ export const rmspropOp = defineOp({
       scalars: { ...usual, eps: 1e-5, momentum: 0.5 },
     },
     {
+      name: 'centered, variance below zero',
+      inputs: {
+        w: [[3]],
+        g: [{ shape: [3], values: [1] }],
+        v: [{ shape: [3], values: [1] }],
+        a: [{ shape: [3], values: [2] }],
+        b: [],
+      },
+      scalars: { ...usual, eps: 0.1 },
+    },
+    {
       name: 'special values',
       inputs: {
         w: [{ shape: [4], values: [1, NaN, 3, 4] }],

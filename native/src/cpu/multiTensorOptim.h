@@ -119,7 +119,9 @@ inline void rmspropStep(float* p, const float* g, float* s, float* mean, float* 
         for (int i = 0; i < count; ++i) {
           const float average = fma(alpha, mean[b + i], fresh * quotient[i]);
           mean[b + i] = average;
-          quotient[i] = quotient[i] / (__builtin_sqrtf(fma(-average, average, s[b + i])) + eps);
+          // A variance: below zero only by rounding.
+          const float spread = fma(-average, average, s[b + i]);
+          quotient[i] = quotient[i] / (__builtin_sqrtf(spread < 0.0f ? 0.0f : spread) + eps);
         }
       } else {
 #pragma omp simd
