@@ -3,6 +3,7 @@
 import { type BackwardOptions, backward } from './autograd/tape.js';
 import { toDevice } from './core/create.js';
 import type { Device } from './core/device.js';
+import type { DType } from './core/dtype.js';
 import { Tensor } from './core/tensor.js';
 import * as ops from './ops/index.js';
 
@@ -17,6 +18,9 @@ declare module './core/tensor.js' {
   interface Tensor<D> extends OpMethods {
     /** Runs the tape backward from this tensor: leaves get their `grad`. */
     backward(options?: BackwardOptions): void;
+    // Written out: a derived method loses its type parameter.
+    /** The same values in another dtype, rounded or cut off to what it holds; itself when it has that dtype already. */
+    cast<E extends DType>(dtype: E): Tensor<E>;
     /** This tensor's values on another device; itself when it is there already. */
     to(device: Device): Tensor<D>;
   }
