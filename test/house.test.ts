@@ -40,9 +40,10 @@ rule('every file has a name that says what it holds', written, (file) =>
   /^(utils?|helpers?|common|misc|base)(\.|$)/i.test(basename(file)) ? [file] : [],
 );
 
-rule('no folder has more than 40 files', folders, (folder) => {
+// Ops are one file a stem, found by name: that folder may grow with the number of ops.
+rule('no folder has more than 40 files, the ops excepted', folders, (folder) => {
   const count = libAndSrc.filter((file) => dirname(file) === folder).length;
-  return count > 40 ? [`${folder} has ${count}`] : [];
+  return count > (folder === 'lib/ops' ? 80 : 40) ? [`${folder} has ${count}`] : [];
 });
 
 rule('folders are at most three deep', folders, (folder) => (folder.split('/').length > 3 ? [folder] : []));

@@ -49,6 +49,8 @@ export class Node implements GradNode {
     for (const edge of edges) if (edge?.node !== undefined) edge.node.refs++;
     if (saved.length > 0) backstop.register(this, saved, this);
     outputs.forEach((t, i) => {
+      // An output written in place leaves the node that made it before; this node's own edge keeps that one alive.
+      t.gradNode?.release();
       t.gradNode = this;
       t.gradIndex = i;
       t.requiresGrad = true;

@@ -36,7 +36,9 @@ export const slots: {
   record: ((call: Call) => void) | undefined;
   cast: ((op: AnyOp, inputs: AnyInputs) => AnyInputs) | undefined;
   add: ((into: Tensor, term: Tensor) => void) | undefined;
-} = { record: undefined, cast: undefined, add: undefined };
+  /** Sees every call: counting operations, tracing. */
+  observe: ((call: Call) => void) | undefined;
+} = { record: undefined, cast: undefined, add: undefined, observe: undefined };
 
 export interface RunOptions<C> extends Into {
   readonly scalars?: ScalarValues<C>;
@@ -142,6 +144,7 @@ export function runAny(
   }
   if (into !== undefined) written(into, op.name);
   if (slots.record !== undefined) slots.record({ op, inputs, outputs, attrs, scalars, random });
+  if (slots.observe !== undefined) slots.observe({ op, inputs, outputs, attrs, scalars, random });
   if (accumulate && into === undefined && first !== undefined) {
     const term = outputs[first.name] as Tensor;
     const target = options?.into as Tensor;

@@ -9,3 +9,4 @@ export {
   type RawArray,
 } from './rawArray.js';
 export { SafetensorsFile, writeSafetensors, type TensorInfo } from './safetensors.js';
+export { fromFile, toFile, type ArraySource, type FileTensor } from './torchLayout.js';

@@ -1,3 +1,5 @@
+// Whoever comes in through layers, models or data finds the methods of Tensor in place.
+import '../tensor.js';
 import { SecateurError } from '../core/errors.js';
 import { Tensor, ownAlone } from '../core/tensor.js';
 

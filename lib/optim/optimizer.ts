@@ -202,6 +202,15 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
       );
   }
 
+  /** The state tensors of one parameter, in its shape: views, given to the innermost scope. */
+  slotsOf(param: Tensor): Tensor[] {
+    for (const { params, arena, slots } of this.#groups) {
+      const i = params.indexOf(param as Tensor<'f32'>);
+      if (i >= 0) return [...slots.values()].map((flat) => arena.part(flat, i));
+    }
+    return [];
+  }
+
   /** The state by `<parameter>.<slot>`, in the parameters' shapes: views of it, given to the innermost scope. */
   state(): Map<string, Tensor> {
     const out = new Map<string, Tensor>();
