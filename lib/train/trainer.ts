@@ -1,0 +1,291 @@
+import { autocast } from '../autograd/autocast.js';
+import { noGrad } from '../autograd/tape.js';
+import { SecateurError, checkOptions } from '../core/errors.js';
+import { scope } from '../core/lifetime.js';
+import type { Tensor } from '../core/tensor.js';
+import type { Module } from '../nn/module.js';
+import { clipGradNorm_ } from '../optim/clip.js';
+import { type Schedule, constantLr } from '../optim/lrSchedule.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import { add } from '../ops/binary.js';
+import { type Saved, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { MutableClock, makeContext } from './context.js';
+import { type Counted, tallyCorrect } from './evaluate.js';
+import type { Batch, Context, Phase, Pruner, PrunerEvent } from './pruner.js';
+import { Binding, type SiteFilter, prunableSites } from './pruning.js';
+
+/** Batches by epoch; deterministic, so that epoch and position say which batch comes next. */
+export interface TrainingData {
+  readonly length: number;
+  epoch(epoch: number, start?: number): Iterable<Batch>;
+}
+
+export interface StepReport {
+  readonly step: number;
+  readonly epoch: number;
+  readonly phase: string;
+  readonly loss: number;
+  /** Share of right answers in the batch; NaN where the targets are no classes. */
+  readonly accuracy: number;
+  readonly lr: number;
+  /** Share of all prunable weights that the method is pruning now. */
+  readonly sparsity: number;
+  readonly samples: number;
+}
+
+export interface TrainerOptions {
+  model: Module;
+  optimizer: Optimizer<{ readonly lr: number }>;
+  loss: (output: Tensor, target: Tensor) => Tensor;
+  data: TrainingData;
+  /** Optimizer steps in all. */
+  steps: number;
+  /** The learning rate at a step, from the rate a parameter group was given (default: that rate throughout). */
+  schedule?: Schedule;
+  pruner?: Pruner;
+  sites?: SiteFilter;
+  teacher?: Module;
+  /** Compute matrix products and convolutions in bf16. */
+  autocast?: boolean;
+  /** Scale the gradients down to this global norm. */
+  clipGradNorm?: number;
+  /** Aborting ends training after the step in hand. */
+  signal?: AbortSignal;
+  /** Where to save when training is stopped early, by a signal or by a loss that is not finite. */
+  checkpoint?: string;
+  onStep?: (report: StepReport) => void;
+}
+
+export interface TrainResult {
+  readonly stopped: 'done' | 'aborted';
+  readonly step: number;
+}
+
+const optionNames = [
+  'model',
+  'optimizer',
+  'loss',
+  'data',
+  'steps',
+  'schedule',
+  'pruner',
+  'sites',
+  'teacher',
+  'autocast',
+  'clipGradNorm',
+  'signal',
+  'checkpoint',
+  'onStep',
+] as const;
+
+/**
+ * The training loop: forward, backward, update, with a pruning method's hooks at their places. Each step runs in one
+ * scope and then yields to the event loop once.
+ */
+export class Trainer {
+  readonly #o: TrainerOptions;
+  readonly #clock: MutableClock;
+  readonly #binding: Binding | undefined = undefined;
+  readonly #context: Context;
+  // What each parameter group was given, before any schedule.
+  #baseRates: readonly number[] = [];
+  #phases: Phase[] | undefined;
+  #phaseIndex = 0;
+  #resumed = false;
+
+  constructor(options: TrainerOptions) {
+    checkOptions('Trainer', options, optionNames);
+    if (!Number.isInteger(options.steps) || options.steps < 1) {
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `Trainer: steps is ${options.steps}; needs a whole number of at least 1.`,
+      );
+    }
+    if (options.data.length < 1)
+      throw new SecateurError('ERR_DATA', 'Trainer: the data has no batch. Use more images or a smaller batch.');
+    this.#o = options;
+    this.#clock = new MutableClock(options.data.length, options.steps);
+    const { pruner, model } = options;
+    const sites = pruner === undefined ? [] : prunableSites(model, options.sites);
+    this.#context = makeContext(model, sites, this.#clock, options.data, options.teacher);
+    if (pruner !== undefined) {
+      this.#binding = new Binding(model, pruner, sites);
+      for (const { name, tensor, lr, weightDecay } of pruner.params?.(sites) ?? []) {
+        const own = { ...(lr === undefined ? {} : { lr }), ...(weightDecay === undefined ? {} : { weightDecay }) };
+        options.optimizer.addGroup({ params: [[`pruner.${name}`, tensor]], ...own });
+      }
+    }
+    this.#baseRates = options.optimizer.groups.map((g) => g.options.lr);
+  }
+
+  get context(): Context {
+    return this.#context;
+  }
+
+  /** Everything needed to go on from here. */
+  #snapshot(): Saved {
+    const { model, optimizer, pruner } = this.#o;
+    return {
+      model,
+      optimizer,
+      pruner,
+      position: { step: this.#clock.step, phaseIndex: this.#phaseIndex, phaseStart: this.#clock.phaseStart },
+    };
+  }
+
+  /** Writes a checkpoint. Atomic: a failure leaves the file that was there. */
+  save(path: string): void {
+    writeCheckpoint(path, this.#snapshot());
+  }
+
+  /** Takes up where a checkpoint stopped. Gives warnings about what differs from the run that wrote it. */
+  resume(path: string): string[] {
+    const { position, warnings } = readCheckpoint(path, this.#snapshot());
+    this.#clock.moveTo(position.step);
+    this.#clock.phaseStart = position.phaseStart;
+    this.#phaseIndex = position.phaseIndex;
+    this.#resumed = true;
+    return warnings;
+  }
+
+  /** Trains to the end, or until the signal. */
+  async run(): Promise<TrainResult> {
+    const { data, steps, pruner } = this.#o;
+    this.#phases = pruner?.phases?.(this.#context) ?? [{ name: 'train', train: { until: () => false } }];
+    this.#o.model.train();
+    await this.#enterPhase(this.#resumed);
+    while (this.#clock.step < steps) {
+      const start = this.#clock.step % data.length;
+      for (const batch of data.epoch(this.#clock.epoch, start)) {
+        if (this.#o.signal?.aborted === true) {
+          dispose(batch);
+          return this.#abort();
+        }
+        const more = await this.#nextPhases();
+        if (!more) {
+          dispose(batch);
+          return { stopped: 'done', step: this.#clock.step };
+        }
+        if (this.#clock.step % data.length === 0) await this.#tell('epoch');
+        await this.#step(batch);
+        if (this.#clock.step >= steps) break;
+      }
+    }
+    return { stopped: 'done', step: this.#clock.step };
+  }
+
+  /** Undoes the binding of the pruning method and leaves a plain model with its final weights. */
+  finish(): void {
+    this.#binding?.finish();
+  }
+
+  #abort(): TrainResult {
+    if (this.#o.checkpoint !== undefined) this.save(this.#o.checkpoint);
+    return { stopped: 'aborted', step: this.#clock.step };
+  }
+
+  get #phase(): Phase | undefined {
+    return this.#phases?.[this.#phaseIndex];
+  }
+
+  async #tell(event: PrunerEvent): Promise<void> {
+    const optimizer = this.#o.optimizer;
+    await this.#o.pruner?.on?.(event, this.#context, { of: (w) => optimizer.slotsOf(w) });
+  }
+
+  async #enterPhase(resumed: boolean): Promise<void> {
+    const phase = this.#phase;
+    if (phase === undefined) return;
+    this.#clock.phase = phase.name;
+    if (!resumed) this.#clock.phaseStart = this.#clock.step;
+    const trainable = 'train' in phase ? phase.trainable : undefined;
+    for (const [name, p] of this.#o.model.namedParameters()) p.requiresGrad = trainable?.(name) ?? true;
+    await this.#tell('phase');
+    if ('solve' in phase) for await (const progress of phase.solve(this.#context)) void progress;
+  }
+
+  /** Moves on past phases that are over. False when none is left. */
+  async #nextPhases(): Promise<boolean> {
+    for (let phase = this.#phase; phase !== undefined; phase = this.#phase) {
+      if ('train' in phase && !phase.train.until(this.#clock)) return true;
+      this.#phaseIndex++;
+      await this.#enterPhase(false);
+    }
+    return false;
+  }
+
+  #rates(): number[] {
+    const { schedule = constantLr, pruner } = this.#o;
+    return this.#baseRates.map((lr, i) => {
+      const base = (step: number): number => schedule(step, lr);
+      return pruner?.rate?.(this.#clock, i, base) ?? base(this.#clock.step);
+    });
+  }
+
+  async #step(batch: Batch): Promise<void> {
+    const { model, optimizer } = this.#o;
+    this.#binding?.newStep();
+    await this.#tell('step');
+    const rates = this.#rates();
+    rates.forEach((lr, i) => optimizer.setLr(lr, i));
+    optimizer.zeroGrad();
+    const counted = scope((): Counted => {
+      const { output, loss } = this.#forward(batch);
+      loss.backward();
+      noGrad(() => {
+        if (this.#o.clipGradNorm !== undefined) clipGradNorm_(model.parameters(), this.#o.clipGradNorm);
+        optimizer.step();
+      });
+      return { loss, correct: tallyCorrect(output, batch.target) };
+    });
+    this.#binding?.project({ of: (w) => optimizer.slotsOf(w) });
+    await this.#tell('stepped');
+    const samples = batch.target.size;
+    dispose(batch);
+    await this.#report(counted, rates[0] ?? 0, samples);
+  }
+
+  #forward(batch: Batch): { output: Tensor; loss: Tensor } {
+    const { model, pruner, teacher } = this.#o;
+    const compute = (): { output: Tensor; loss: Tensor } => {
+      const output = model.forward(batch.input);
+      const loss = this.#o.loss(output, batch.target);
+      if (pruner?.loss === undefined) return { output, loss };
+      const taught = teacher === undefined ? undefined : noGrad(() => teacher.eval().forward(batch.input));
+      const term = pruner.loss({ output, loss, batch, teacher: taught });
+      return { output, loss: term === undefined ? loss : add(loss, term) };
+    };
+    return this.#o.autocast === true ? autocast({}, compute) : compute();
+  }
+
+  /** Reads the loss, which waits for the step to be done, and watches that it is a number. */
+  async #report(counted: Counted, lr: number, samples: number): Promise<void> {
+    const loss = (await counted.loss.dataAsync())[0] as number;
+    const correct = counted.correct === undefined ? NaN : ((await counted.correct.dataAsync())[0] as number);
+    counted.loss.dispose();
+    counted.correct?.dispose();
+    const { step, epoch, phase } = this.#clock;
+    const sparsity = this.#o.pruner?.sparsity?.(this.#clock).now ?? 0;
+    this.#clock.moveTo(step + 1);
+    if (!Number.isFinite(loss)) throw this.#notFinite(loss, step, lr);
+    this.#o.onStep?.({ step, epoch, phase, loss, accuracy: correct / samples, lr, sparsity, samples });
+  }
+
+  #notFinite(loss: number, step: number, lr: number): SecateurError {
+    let saved = '';
+    if (this.#o.checkpoint !== undefined) {
+      this.save(this.#o.checkpoint);
+      saved = ` The state after this step was saved to ${this.#o.checkpoint}.`;
+    }
+    return new SecateurError(
+      'ERR_NOT_FINITE',
+      `training: the loss became ${loss} at step ${step} with learning rate ${lr}. Lower the learning rate, warm up longer or clip gradients (clipGradNorm).${saved}`,
+      { step, loss, lr },
+    );
+  }
+}
+
+function dispose(batch: Batch): void {
+  batch.input.dispose();
+  batch.target.dispose();
+}
