@@ -1,0 +1,230 @@
+// PDP: parameter-free differentiable pruning is all you need.
+// Minsik Cho, Saurabh Adya, Devang Naik. NeurIPS 2023.
+//
+//   paper        here
+//   w            the weight of a site
+//   r            sparsity: the fraction removed
+//   t            threshold row: halfway between the largest pruned and the smallest kept magnitude
+//   tau          temperature of the soft mask
+//   m(w), z(w)   soft mask: the probabilities of being kept and of being pruned, softmax([w^2, t^2] / tau)
+//   s            warmup: training without a mask
+//   epsilon      epsilon: how fast the sparsity rises, linearly
+//
+// Nothing is learned beside the weights, nothing but the layers' ratios is remembered: the mask is a function of the
+// weights, recomputed at every step. What the paper's available text leaves open (whether the gradient passes through
+// t, whether the ramp starts at epsilon or at zero, the temperature for a task) is an option here.
+import { SecateurError, checkOptions } from '../../../lib/core/errors.js';
+import { isAutocast } from '../../../lib/autograd/autocast.js';
+import { noGrad } from '../../../lib/autograd/tape.js';
+import { keep, scope } from '../../../lib/core/lifetime.js';
+import type { Tensor } from '../../../lib/core/tensor.js';
+import { applyHardMask, hardMask } from '../../../lib/ops/hardMask.js';
+import { pdpWeight } from '../../../lib/ops/pdpWeight.js';
+import type { Clock, Context, Phase, Pruner, PrunerEvent, Projection, Site, State } from '../../../lib/train/pruner.js';
+import { erkBudget, globalMagnitude, tableBudget, uniformBudget } from '../budget.js';
+import { checkSparsity, count, linearRamp } from '../schedule.js';
+import { Thresholds } from '../thresholds.js';
+
+export interface PdpOptions {
+  /** Fraction of all prunable weights to remove, 0 <= sparsity < 1. */
+  sparsity: number;
+  /** Temperature of the soft mask; small is sharp (default 1e-4). */
+  tau?: number;
+  /** What `warmup`, `epsilon` and `finetune` count: optimizer steps or epochs (default step). */
+  unit?: 'step' | 'epoch';
+  /** Dense training before pruning (default: a sixth of the run). */
+  warmup?: number;
+  /** Fraction of the target added each unit (default: reach the target after two thirds of what follows the warm-up). */
+  epsilon?: number;
+  /** Whether the ramp's first unit already prunes epsilon (1, default) or nothing (0). */
+  first?: 0 | 1;
+  /** Units at the end with the mask fixed and hard (default 0). */
+  finetune?: number;
+  /** How the target is shared among layers; a table gives each layer's sparsity by name (default globalMagnitude). */
+  allocation?: 'globalMagnitude' | 'uniform' | 'erk' | Readonly<Record<string, number>>;
+  /** No layer loses more than this fraction under globalMagnitude, and never all of its weights (default 1). */
+  maxLayerSparsity?: number;
+  /** Let the gradient pass through the threshold as well (default false). */
+  throughThreshold?: boolean;
+  /** Recompute thresholds every so many steps (default 1). */
+  recomputeEvery?: number;
+}
+
+const optionNames = [
+  'sparsity',
+  'tau',
+  'unit',
+  'warmup',
+  'epsilon',
+  'first',
+  'finetune',
+  'allocation',
+  'maxLayerSparsity',
+  'throughThreshold',
+  'recomputeEvery',
+] as const;
+
+/** Unstructured PDP: a soft magnitude mask in every forward pass, exact zeros at the end. */
+export class PDP implements Pruner {
+  readonly name = 'pdp';
+  readonly state: State = { tensors: new Map(), json: {} };
+  readonly options: PdpOptions;
+  #thresholds: Thresholds | undefined;
+  #index = new Map<Site, number>();
+  #masks: Tensor[] = [];
+  // Whether the thresholds are those of the final counts, from the final weights.
+  #final = false;
+
+  /** @throws ERR_ARGUMENT for values out of range, ERR_OPTION for unknown options */
+  constructor(options: PdpOptions) {
+    checkOptions('PDP', options, optionNames);
+    checkSparsity('PDP', options.sparsity);
+    const positive = (name: 'tau' | 'epsilon' | 'recomputeEvery', value: number | undefined): void => {
+      if (value !== undefined && !(value > 0))
+        throw new SecateurError('ERR_ARGUMENT', `PDP: ${name} is ${value}; needs a number above 0.`, { [name]: value });
+    };
+    positive('tau', options.tau);
+    positive('epsilon', options.epsilon);
+    positive('recomputeEvery', options.recomputeEvery);
+    for (const name of ['warmup', 'finetune'] as const) {
+      const value = options[name];
+      if (value !== undefined && !(value >= 0))
+        throw new SecateurError('ERR_ARGUMENT', `PDP: ${name} is ${value}; needs 0 or more.`, { [name]: value });
+    }
+    this.options = options;
+  }
+
+  /** The plan for a run of this length: its warm-up, its ramp, its end, in the unit chosen. */
+  plan(clock: Clock): { at: number; warmup: number; epsilon: number; first: 0 | 1; finetuneFrom: number } {
+    const byEpoch = this.options.unit === 'epoch';
+    const length = byEpoch ? Math.ceil(clock.totalSteps / clock.stepsPerEpoch) : clock.totalSteps;
+    const finetuneFrom = length - (this.options.finetune ?? 0);
+    const warmup = this.options.warmup ?? Math.floor(length / 6);
+    const ramp = Math.max(1, Math.floor(((finetuneFrom - warmup) * 2) / 3));
+    return {
+      at: byEpoch ? clock.epoch : clock.step,
+      warmup,
+      epsilon: this.options.epsilon ?? 1 / ramp,
+      first: this.options.first ?? 1,
+      finetuneFrom,
+    };
+  }
+
+  phases(context: Context): Phase[] {
+    const { warmup, epsilon, first, finetuneFrom } = this.plan(context.clock);
+    const reached = Math.min(1, epsilon * (finetuneFrom - 1 - warmup + first));
+    if (this.options.sparsity > 0 && reached < 1) {
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `PDP: with warmup ${warmup} and epsilon ${epsilon} the ramp gets to ${(reached * 100).toFixed(1)} % of the target before the run ends. Train longer, shorten the warm-up or raise epsilon.`,
+        { warmup, epsilon, reached },
+      );
+    }
+    const before = (limit: number) => ({ until: (clock: Clock) => this.plan(clock).at >= limit });
+    return [
+      { name: 'warmup', train: before(warmup) },
+      { name: 'prune', train: before(finetuneFrom) },
+      ...((this.options.finetune ?? 0) > 0 ? [{ name: 'finetune', train: { until: () => false } }] : []),
+    ];
+  }
+
+  on(event: PrunerEvent, context: Context): void {
+    if (event === 'phase') this.#startPhase(context);
+    else if (event === 'step' && context.clock.phase === 'prune') this.#updateThresholds(context);
+  }
+
+  #startPhase({ sites, clock }: Context): void {
+    sites.forEach((site, i) => this.#index.set(site, i));
+    this.#thresholds ??= new Thresholds(sites.map((s) => s.weight));
+    if (clock.phase === 'prune' && this.state.json['pruned'] === undefined)
+      this.state.json['pruned'] = this.#allocate(sites);
+    if (clock.phase === 'finetune') this.#fixMasks(sites);
+  }
+
+  /** Final counts of pruned weights by layer, from the weights at the end of the warm-up (METHODS: one global magnitude sort). */
+  #allocate(sites: readonly Site[]): number[] {
+    const { sparsity, maxLayerSparsity, allocation = 'globalMagnitude' } = this.options;
+    const layers = sites.map(({ name, weight }) => ({ name, shape: weight.shape, size: weight.size }));
+    if (allocation === 'globalMagnitude')
+      return globalMagnitude(
+        sites.map((s) => s.weight.doubles()),
+        sparsity,
+        maxLayerSparsity,
+      );
+    if (allocation === 'uniform') return uniformBudget(layers, sparsity);
+    if (allocation === 'erk') return erkBudget(layers, sparsity);
+    return tableBudget(layers, allocation);
+  }
+
+  #finalCounts(): readonly number[] {
+    return this.state.json['pruned'] as readonly number[];
+  }
+
+  /** The layers' ratios at this moment: each rises to its own target. */
+  ratios(sites: readonly Site[], clock: Clock): number[] {
+    const plan = this.plan(clock);
+    const ramp = linearRamp(plan.at, plan);
+    return sites.map((site, i) => (ramp * (this.#finalCounts()[i] as number)) / site.weight.size);
+  }
+
+  #updateThresholds({ sites, clock }: Context): void {
+    const every = this.options.recomputeEvery ?? 1;
+    if (clock.phaseStep % every !== 0 && this.#thresholds?.ready === true) return;
+    const ratios = this.ratios(sites, clock);
+    this.#thresholds?.update(sites.map(({ weight }, i) => count(ratios[i] as number, weight.size)));
+  }
+
+  /** `w_hat = m(w) w` while pruning, `w` before, the masked `w` in the fine-tune. */
+  weight(site: Site, w: Tensor): Tensor {
+    const i = this.#index.get(site);
+    if (i === undefined) return w;
+    const mask = this.#masks[i];
+    if (mask !== undefined) return w.mul(mask);
+    const thresholds = this.#thresholds;
+    if (thresholds?.ready !== true) return w;
+    const { tau = 1e-4, throughThreshold = false } = this.options;
+    // Under autocast the mask writes bf16 itself, in place of the cast that would follow.
+    return pdpWeight(w, thresholds.row(i), { tau, throughThreshold, dtype: isAutocast() ? 'bf16' : 'f32' });
+  }
+
+  #fixMasks(sites: readonly Site[]): void {
+    this.#thresholds?.update(this.#finalCounts());
+    this.#masks = noGrad(() => scope(() => sites.map((site, i) => keep(hardMask(site.weight, this.#row(i))))));
+  }
+
+  #row(i: number): ReturnType<Thresholds['row']> {
+    return (this.#thresholds as Thresholds).row(i);
+  }
+
+  project(site: Site): Projection | undefined {
+    const mask = this.#masks[this.#index.get(site) ?? -1];
+    return mask === undefined ? undefined : { mask, slots: true };
+  }
+
+  /** The `n - k` largest magnitudes of each layer, the others exactly zero. */
+  finish(site: Site): Tensor | undefined {
+    const i = this.#index.get(site);
+    if (i === undefined || this.state.json['pruned'] === undefined) return undefined;
+    const mask = this.#masks[i];
+    if (mask !== undefined) return site.weight.mul(mask);
+    if (!this.#final) {
+      this.#thresholds?.update(this.#finalCounts());
+      this.#final = true;
+    }
+    return applyHardMask(site.weight, this.#row(i));
+  }
+
+  /** The magnitude at which a weight is as likely kept as pruned, as last computed; null before pruning. */
+  threshold(name: string): number | null {
+    for (const [site, i] of this.#index)
+      if (site.name === name && this.#thresholds?.ready === true) return this.#thresholds.value(i);
+    return null;
+  }
+
+  sparsity(clock: Clock): { now: number; target: number } {
+    const target = this.options.sparsity;
+    if (clock.phase === 'warmup') return { now: 0, target };
+    const plan = this.plan(clock);
+    return { now: target * linearRamp(plan.at, plan), target };
+  }
+}
