@@ -1,0 +1,295 @@
+// The main job: train a network dense, prune it while it goes on training, measure both.
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { SecateurError } from '../../lib/core/errors.js';
+import { setNumThreads } from '../../lib/core/memory.js';
+import { manualSeed } from '../../lib/core/random.js';
+import { type FashionMnist, loadFashionMnist } from '../../lib/data/fashionMnist.js';
+import { ImageLoader } from '../../lib/data/imageLoader.js';
+import { writeJsonAtomic } from '../../lib/io/atomicWrite.js';
+import { SafetensorsFile, writeSafetensors } from '../../lib/io/safetensors.js';
+import { fromFile, toFile } from '../../lib/io/torchLayout.js';
+import type { Module } from '../../lib/nn/module.js';
+import { SGD } from '../../lib/optim/sgd.js';
+import { oneCycleLr } from '../../lib/optim/lrSchedule.js';
+import { crossEntropy } from '../../lib/ops/crossEntropy.js';
+import { type Evaluation, evaluate } from '../../lib/train/evaluate.js';
+import { JsonlLogger } from '../../lib/train/jsonl.js';
+import { Progress } from '../../lib/train/progress.js';
+import { TensorBoardWriter } from '../../lib/train/tensorboard.js';
+import { Trainer } from '../../lib/train/trainer.js';
+import type { Pruner, Site } from '../../lib/train/pruner.js';
+import { prunableSites } from '../../lib/train/pruning.js';
+import { resnet18, resnet20 } from '../models/resnet.js';
+import { PDP } from '../pdp/methods/pdp.js';
+import { type SparsityReport, sparsityReport } from '../pdp/report.js';
+import type { PruneOptions } from './pruneOptions.js';
+
+/** What a stopped run needs to know of the part that is done. */
+interface DenseRecord {
+  readonly evaluation: Evaluation;
+}
+
+/** Weights of a layer before the final cut, for the report's histograms. */
+export interface CutLayer {
+  readonly name: string;
+  readonly values: Float64Array;
+  readonly threshold: number | null;
+}
+
+export interface JobResult {
+  readonly options: PruneOptions;
+  readonly steps: { readonly dense: number; readonly prune: number };
+  readonly dense: Evaluation;
+  readonly pruned: Evaluation;
+  readonly report: SparsityReport;
+  readonly cut: readonly CutLayer[];
+  readonly batchSize: number;
+}
+
+export const files = {
+  dense: 'dense.safetensors',
+  pruned: 'pruned.safetensors',
+  denseRecord: 'dense.json',
+  options: 'options.json',
+  log: 'train.jsonl',
+  checkpoint: (stage: string) => `${stage}.checkpoint.safetensors`,
+} as const;
+
+/** The quick setting ends within minutes on two cores; `--full` is the one whose figures the documentation gives. */
+const quick = { trainLimit: 12_000, testLimit: 5_000, denseSteps: 280, pruneSteps: 420 };
+const full = { trainLimit: 60_000, testLimit: 10_000, denseSteps: 3_750, pruneSteps: 5_600 };
+
+interface Plan {
+  readonly trainLimit: number;
+  readonly testLimit: number;
+  readonly denseSteps: number;
+  readonly pruneSteps: number;
+}
+
+function planOf(options: PruneOptions): Plan {
+  const preset = options.full === true ? full : quick;
+  return {
+    trainLimit: options.trainLimit ?? preset.trainLimit,
+    testLimit: options.testLimit ?? preset.testLimit,
+    denseSteps: options.denseSteps ?? preset.denseSteps,
+    pruneSteps: options.pruneSteps ?? preset.pruneSteps,
+  };
+}
+
+/** One run of `secateur prune`: its data, its model, its folder. */
+class Job {
+  readonly #options: PruneOptions;
+  readonly #plan: Plan;
+  readonly #signal: AbortSignal;
+  readonly #model: Module;
+  readonly #sites: readonly Site[];
+  readonly #train: ImageLoader;
+  readonly #test: () => ImageLoader;
+  readonly #log: JsonlLogger;
+  readonly #board: TensorBoardWriter;
+
+  constructor(options: PruneOptions, signal: AbortSignal, data: FashionMnist) {
+    this.#options = options;
+    this.#plan = planOf(options);
+    this.#signal = signal;
+    const { batchSize, seed } = options;
+    this.#train = new ImageLoader(data.train, {
+      batchSize,
+      shuffle: true,
+      dropLast: true,
+      seed,
+      limit: this.#plan.trainLimit,
+      augment: { pad: 2, flip: true },
+    });
+    const normalize = this.#train.normalize;
+    this.#test = () => new ImageLoader(data.test, { batchSize, limit: this.#plan.testLimit, normalize });
+    const width = options.width === undefined ? {} : { baseWidth: options.width };
+    this.#model =
+      options.model === 'resnet20'
+        ? resnet20({ inChannels: 1, ...width })
+        : resnet18({ inChannels: 1, numClasses: 10, stem: 'small', ...width });
+    this.#sites = prunableSites(this.#model);
+    this.#log = new JsonlLogger(this.#path(files.log), { append: options.resume === true });
+    this.#board = new TensorBoardWriter(this.#path('tensorboard'));
+  }
+
+  #path(name: string): string {
+    return join(this.#options.out, name);
+  }
+
+  #loss = (output: Parameters<typeof crossEntropy>[0], target: Parameters<typeof crossEntropy>[1]) =>
+    crossEntropy(output, target, { labelSmoothing: this.#options.labelSmoothing });
+
+  /** Undefined when the run was interrupted. */
+  async run(): Promise<JobResult | undefined> {
+    try {
+      const dense = await this.#denseStage();
+      return dense === undefined ? undefined : await this.#pruneStage(dense);
+    } finally {
+      this.#log.close();
+      this.#board.close();
+    }
+  }
+
+  async #denseStage(): Promise<Evaluation | undefined> {
+    const record = this.#path(files.denseRecord);
+    if (this.#options.resume === true && existsSync(record)) {
+      const saved = SafetensorsFile.open(this.#path(files.dense));
+      try {
+        const state = fromFile(saved, this.#model.namedState());
+        this.#model.loadStateDict(state);
+        for (const t of state.values()) t.dispose();
+      } finally {
+        saved.close();
+      }
+      return (JSON.parse(readFileSync(record, 'utf8')) as DenseRecord).evaluation;
+    }
+    if (!(await this.#stage('dense', this.#plan.denseSteps, this.#options.lr))) return undefined;
+    const evaluation = await this.#evaluate('dense', this.#plan.denseSteps);
+    writeSafetensors(this.#path(files.dense), toFile(this.#model.namedState()), {});
+    writeJsonAtomic(record, { evaluation });
+    rmSync(this.#path(files.checkpoint('dense')), { force: true });
+    return evaluation;
+  }
+
+  async #pruneStage(dense: Evaluation): Promise<JobResult | undefined> {
+    const { sparsity, tau, allocation, finetuneSteps, lr, batchSize } = this.#options;
+    const { denseSteps, pruneSteps } = this.#plan;
+    // The dense stage was the warm-up.
+    const pruner = new PDP({ sparsity, tau, allocation, warmup: 0, finetune: finetuneSteps });
+    const cut: CutLayer[] = [];
+    const finished = await this.#stage('prune', pruneSteps, lr / 2, pruner, () => {
+      for (const { name, weight } of this.#sites)
+        cut.push({ name, values: weight.doubles(), threshold: pruner.threshold(name) });
+    });
+    if (!finished) return undefined;
+    const pruned = await this.#evaluate('prune', pruneSteps);
+    writeSafetensors(this.#path(files.pruned), toFile(this.#model.namedState()), {});
+    rmSync(this.#path(files.checkpoint('prune')), { force: true });
+    const report = sparsityReport(this.#model, this.#sites, [28, 28, 1]);
+    return {
+      options: this.#options,
+      steps: { dense: denseSteps, prune: pruneSteps },
+      dense,
+      pruned,
+      report,
+      cut,
+      batchSize,
+    };
+  }
+
+  /** One stage of training, with the progress bar, the logs and the checkpoint. False when interrupted. */
+  async #stage(
+    stage: 'dense' | 'prune',
+    steps: number,
+    lr: number,
+    pruner?: Pruner,
+    beforeFinish?: () => void,
+  ): Promise<boolean> {
+    const { weightDecay, bf16, resume } = this.#options;
+    const checkpoint = this.#path(files.checkpoint(stage));
+    const optimizer = new SGD(this.#model.namedParameters(), { lr, momentum: 0.9, nesterov: true, weightDecay });
+    const progress = new Progress({ label: stage, total: steps });
+    const trainer = new Trainer({
+      model: this.#model,
+      optimizer,
+      loss: this.#loss,
+      data: this.#train,
+      steps,
+      schedule: oneCycleLr({ total: steps, pctStart: stage === 'dense' ? 0.2 : 0.1 }),
+      autocast: bf16 === true,
+      signal: this.#signal,
+      checkpoint,
+      ...(pruner === undefined ? {} : { pruner }),
+      onStep: (r) => {
+        progress.update(r.step + 1, {
+          loss: r.loss,
+          accuracy: r.accuracy,
+          images: r.samples,
+          ...(pruner === undefined ? {} : { sparsity: r.sparsity }),
+        });
+        this.#log.log({ stage, ...r });
+        this.#board.scalar(`${stage}/loss`, r.loss, r.step);
+        this.#board.scalar(`${stage}/accuracy`, r.accuracy, r.step);
+        this.#board.scalar(`${stage}/sparsity`, r.sparsity, r.step);
+        this.#board.scalar(`${stage}/lr`, r.lr, r.step);
+      },
+    });
+    try {
+      if (resume === true && existsSync(checkpoint))
+        for (const warning of trainer.resume(checkpoint)) progress.note(`warning: ${warning}`);
+      const { stopped } = await trainer.run();
+      if (stopped === 'aborted') return false;
+      beforeFinish?.();
+      trainer.finish();
+      return true;
+    } finally {
+      progress.stop();
+      optimizer.dispose();
+    }
+  }
+
+  async #evaluate(stage: 'dense' | 'prune', step: number): Promise<Evaluation> {
+    const evaluation = await evaluate(this.#model, this.#test().epoch(0), this.#loss);
+    this.#log.log({ stage, step, testAccuracy: evaluation.accuracy, testLoss: evaluation.loss });
+    this.#board.scalar(`${stage}/testAccuracy`, evaluation.accuracy, step);
+    return evaluation;
+  }
+}
+
+// What decides the outcome: a run can only be resumed with the same.
+const decisive = [
+  'data',
+  'model',
+  'width',
+  'method',
+  'sparsity',
+  'tau',
+  'allocation',
+  'denseSteps',
+  'pruneSteps',
+  'finetuneSteps',
+  'batchSize',
+  'lr',
+  'weightDecay',
+  'labelSmoothing',
+  'trainLimit',
+  'testLimit',
+  'full',
+  'bf16',
+  'seed',
+] as const;
+
+function checkResume(options: PruneOptions, path: string): void {
+  if (!existsSync(path))
+    throw new SecateurError(
+      'ERR_CHECKPOINT',
+      `--resume: ${options.out} holds no run to go on with. Start one without --resume.`,
+    );
+  const before = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  for (const name of decisive) {
+    if (before[name] !== options[name]) {
+      throw new SecateurError(
+        'ERR_CHECKPOINT',
+        `--resume: the run in ${options.out} had ${name} ${JSON.stringify(before[name] ?? null)}, now it is ${JSON.stringify(options[name] ?? null)}. Give the same options, or start a new run in another --out.`,
+      );
+    }
+  }
+}
+
+/** Runs the job. Undefined when it was interrupted; what is needed to resume lies in the output folder. */
+export async function runPruneJob(options: PruneOptions, signal: AbortSignal): Promise<JobResult | undefined> {
+  const data = loadFashionMnist(options.dataDir === undefined ? {} : { dataDir: options.dataDir });
+  mkdirSync(options.out, { recursive: true });
+  const path = join(options.out, files.options);
+  if (options.resume === true) checkResume(options, path);
+  else {
+    for (const name of [files.denseRecord, files.checkpoint('dense'), files.checkpoint('prune')])
+      rmSync(join(options.out, name), { force: true });
+    writeJsonAtomic(path, options as unknown as Record<string, unknown>);
+  }
+  manualSeed(options.seed);
+  if (options.threads !== undefined) setNumThreads(options.threads);
+  return new Job(options, signal, data).run();
+}
