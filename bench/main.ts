@@ -1,0 +1,40 @@
+// npm run bench -- ops|steps [--json] [--filter text] [--peer] [--python program] [--rounds n]
+import { Command, Option } from 'commander';
+import { benchOps } from './ops.js';
+import { heading, printRow } from './row.js';
+import { benchSteps } from './steps.js';
+
+interface BenchOptions {
+  json?: boolean;
+  filter?: string;
+  rounds: number;
+  peer?: boolean;
+  python: string;
+}
+
+const program = new Command('bench').description('Measure, against the limits of this machine and a peer, in one run.');
+const rounds = (n: number): Option => new Option('--rounds <n>', 'measurements a row').default(n).argParser(Number);
+program
+  .command('ops')
+  .description('every op at a realistic size: GB/s or GFLOP/s and the share of what this machine can do')
+  .option('--json', 'one object a line')
+  .option('--filter <text>', 'only rows whose name has this text')
+  .addOption(rounds(21))
+  .action(async (o: BenchOptions) => {
+    if (o.json !== true) console.log(heading());
+    for await (const row of benchOps(o.filter ?? '', o.rounds)) printRow(row, o.json === true);
+  });
+program
+  .command('steps')
+  .description('training steps of ResNet-18 and ResNet-20, dense and pruned')
+  .option('--json', 'one object a line')
+  .option('--filter <text>', 'only rows whose name has this text')
+  .addOption(rounds(9))
+  .option('--peer', 'the same steps in PyTorch, interleaved')
+  .option('--python <program>', 'python with torch', 'python3')
+  .action(async (o: BenchOptions) => {
+    if (o.json !== true) console.log(heading());
+    for await (const row of benchSteps(o.filter ?? '', o.rounds, o.peer === true ? o.python : undefined))
+      printRow(row, o.json === true);
+  });
+await program.parseAsync(process.argv);

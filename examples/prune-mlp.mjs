@@ -1,0 +1,37 @@
+// Prunes a small perceptron on Fashion-MNIST while it trains, and checks the zeros.
+import { crossEntropy, manualSeed } from 'secateur';
+import { ImageLoader, loadFashionMnist } from 'secateur/data';
+import { Flatten, Linear, ReLU, Sequential } from 'secateur/nn';
+import { SGD, oneCycleLr } from 'secateur/optim';
+import { PDP, sparsityReport } from 'secateur/pdp';
+import { Trainer, evaluate, prunableSites } from 'secateur/train';
+
+manualSeed(0);
+const { train, test } = loadFashionMnist();
+const data = new ImageLoader(train, { batchSize: 128, shuffle: true, dropLast: true, limit: 20_000 });
+const model = new Sequential(new Flatten(), new Linear(784, 256), new ReLU(), new Linear(256, 10));
+console.log(model);
+
+const steps = 400;
+const trainer = new Trainer({
+  model,
+  optimizer: new SGD(model.namedParameters(), { lr: 0.05, momentum: 0.9 }),
+  schedule: oneCycleLr({ total: steps }),
+  loss: (logits, labels) => crossEntropy(logits, labels),
+  data,
+  steps,
+  pruner: new PDP({ sparsity: 0.9, warmup: 100 }),
+});
+await trainer.run();
+trainer.finish();
+
+const { accuracy } = await evaluate(
+  model,
+  new ImageLoader(test, { batchSize: 500, normalize: data.normalize }).epoch(0),
+  (logits, labels) => crossEntropy(logits, labels),
+);
+const { prunable } = sparsityReport(model, prunableSites(model), [28, 28, 1]);
+console.log(
+  `test accuracy ${(accuracy * 100).toFixed(1)} %, ${prunable.nonzeros} of ${prunable.parameters} weights left`,
+);
+if (accuracy < 0.75 || prunable.nonzeros !== 20326) throw new Error('the pruned perceptron is worse than it should be');
