@@ -86,11 +86,8 @@ t.test('prune trains, prunes, reports and writes what it says', (t) => {
   t.equal(toFloat32(raw).filter((x) => x !== 0).length, weight.nonzeros, 'the file holds the zeros');
   t.equal(raw.shape[2], 3, 'in PyTorch’s order');
   file.close();
-  t.notMatch(
-    readFileSync(join(dir, 'a', 'report.html'), 'utf8'),
-    /https?:\/\/(?!www\.w3\.org)/,
-    'the report needs no network',
-  );
+  const page = readFileSync(join(dir, 'a', 'report.html'), 'utf8');
+  t.notOk(/<(script|img|iframe|link)[^>]+(src|href)=/.test(page), 'the report loads nothing from elsewhere');
   t.match(r.stderr, /device: cpu/);
   t.end();
 });
