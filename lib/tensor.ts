@@ -14,7 +14,6 @@ type Method<F> = F extends (x: Tensor, ...rest: infer R) => infer Out ? (...rest
 type OpMethods = { [K in keyof Ops as MethodName<K>]: Method<Ops[K]> };
 
 declare module './core/tensor.js' {
-  // eslint-disable-next-line @typescript-eslint/no-unused-vars, @typescript-eslint/no-empty-object-type
   interface Tensor<D> extends OpMethods {
     /** Runs the tape backward from this tensor: leaves get their `grad`. */
     backward(options?: BackwardOptions): void;

@@ -20,7 +20,8 @@ function run(command, args) {
 const needed = ['g++', 'cmake', 'ninja-build', 'libdnnl-dev', 'dataset-fashion-mnist'];
 
 function systemPackages() {
-  const dpkg = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${Status}\n', ...needed], { encoding: 'utf8' });
+  const format = '$' + '{Package} $' + '{Status}\n';
+  const dpkg = spawnSync('dpkg-query', ['-W', '-f', format, ...needed], { encoding: 'utf8' });
   if (dpkg.error) return; // not Debian: the build says what it misses
   const installed = new Set(
     dpkg.stdout
@@ -82,6 +83,7 @@ if (time(at('dist', '.tsbuildinfo')) < sources) {
 }
 
 run(process.execPath, [at('scripts', 'generate.mjs')]);
+run(process.execPath, [at('scripts', 'document.mjs')]);
 const native = Math.max(time(at('CMakeLists.txt')), newest(at('native', 'src'), /\.(cpp|h)$/));
 if (time(at('build', 'Release', 'secateur.node')) < native) {
   console.error('secateur: building the native part');

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Tensor, customFunction, gradCheck, keep, memory, noGrad, relu_, scope, tensor } from '../lib/index.js';
+import { type Tensor, customFunction, gradCheck, keep, memory, noGrad, relu_, scope, tensor } from '../lib/index.js';
 import { Arena } from '../lib/optim/arena.js';
 
 const ramp = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => (i - n / 2) / 4);

@@ -66,13 +66,12 @@ export function checkInputs(op: AnyOp, inputs: AnyInputs): Record<string, Shape 
   for (const input of op.plan.inputs) {
     const value = inputs[input.name];
     if (input.list) {
-      const list = value as readonly Tensor[];
-      if (!Array.isArray(list))
+      if (!Array.isArray(value))
         throw new SecateurError('ERR_ARGUMENT', `${op.name}: '${input.name}' must be a list of tensors.`, {
           op: op.name,
         });
       const all: Shape[] = [];
-      for (const t of list) {
+      for (const t of value as readonly Tensor[]) {
         checkTensor(op, input.name, input.type as string, t);
         all.push(t.shape);
       }

@@ -108,7 +108,7 @@ export let native: Native = Object.defineProperties(
       'emptyCache',
       'setThreads',
       'info',
-    ].map((name) => [name, { get: () => (native = load())[name as keyof Native] }]),
+    ].map((name) => [name, { get: (): unknown => Reflect.get((native = load()), name) }]),
   ),
 );
 

@@ -15,7 +15,7 @@ import {
 
 export interface NormOptions extends ReductionOptions {
   /** Which norm: 1 the sum of magnitudes, 2 (default) the Euclidean, Infinity the largest magnitude. */
-  p?: 1 | 2 | typeof Infinity;
+  p?: number;
 }
 
 const kinds = ['one', 'two', 'max'] as const;

@@ -88,11 +88,11 @@ KernelEntry kernelOf(std::uint32_t op) {
 const char* isaName(Isa isa) { return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline"; }
 
 std::vector<std::string> availableIsas() {
-  std::vector<std::string> names;
+  std::vector<std::string> isas;
   for (const Isa isa : {Isa::avx2, Isa::avx512}) {
-    if (runs(isa)) names.emplace_back(isaName(isa));
+    if (runs(isa)) isas.emplace_back(isaName(isa));
   }
-  return names;
+  return isas;
 }
 
 std::string isaInUse() { return isaName(chosen()); }

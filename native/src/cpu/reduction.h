@@ -150,7 +150,7 @@ struct Largest {
   static constexpr double start = -__builtin_inf();
   template <class V>
   SECATEUR_INLINE void add(V* a, const V& x, const V&) {
-    a[0] = (x > a[0]) | (x != x) ? x : a[0];
+    a[0] = ((x > a[0]) | (x != x)) ? x : a[0];
   }
   template <class V>
   SECATEUR_INLINE void merge(V* a, const V* b) {
@@ -162,7 +162,7 @@ struct Smallest {
   static constexpr double start = __builtin_inf();
   template <class V>
   SECATEUR_INLINE void add(V* a, const V& x, const V&) {
-    a[0] = (x < a[0]) | (x != x) ? x : a[0];
+    a[0] = ((x < a[0]) | (x != x)) ? x : a[0];
   }
   template <class V>
   SECATEUR_INLINE void merge(V* a, const V* b) {

@@ -206,6 +206,8 @@ class Flush final : public Task {
   explicit Flush(Napi::Env env)
       : deferred_(std::make_shared<Napi::Promise::Deferred>(env)),
         notify_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "secateur flush", 0, 1)) {}
+  Flush(const Flush&) = delete;
+  Flush& operator=(const Flush&) = delete;
   Napi::Value promise() const { return deferred_->Promise(); }
   void run() override {}
   // Resolves even after an error upstream: whoever reads next is told of it.
