@@ -15,7 +15,6 @@ const everywhere = {
   'no-loss-of-precision': 'error',
   'no-promise-executor-return': 'error',
   'no-self-compare': 'error',
-  'no-template-curly-in-string': 'error',
   'no-unmodified-loop-condition': 'error',
   'no-unsafe-finally': 'error',
   'no-unsafe-optional-chaining': 'error',

@@ -1,7 +1,7 @@
 // Brings a checkout to where its commands work: Debian packages, npm packages, generated declarations, TypeScript, the
 // native part. Uses nothing but Node itself; every step is skipped when it is done already.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, readFileSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,14 +14,17 @@ function stop(sentence) {
 }
 
 function run(command, args) {
-  execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0)
+    stop(
+      `this step failed${error === undefined ? '; its message is above' : ` (${error.message})`}: ${[command, ...args].join(' ')}`,
+    );
 }
 
 const needed = ['g++', 'cmake', 'ninja-build', 'libdnnl-dev', 'dataset-fashion-mnist'];
 
 function systemPackages() {
-  const format = '$' + '{Package} $' + '{Status}\n';
-  const dpkg = spawnSync('dpkg-query', ['-W', '-f', format, ...needed], { encoding: 'utf8' });
+  const dpkg = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${Status}\n', ...needed], { encoding: 'utf8' });
   if (dpkg.error) return; // not Debian: the build says what it misses
   const installed = new Set(
     dpkg.stdout
@@ -31,18 +34,50 @@ function systemPackages() {
   );
   const missing = needed.filter((p) => !installed.has(p));
   if (missing.length === 0) return;
-  const root = process.getuid?.() === 0;
-  const sudo = !root && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
-  if (!root && !sudo)
+  const admin = process.getuid?.() === 0;
+  const sudo = !admin && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;
+  if (!admin && !sudo)
     stop(`these Debian packages are missing. Install them with: sudo apt-get install ${missing.join(' ')}`);
   console.error(`secateur: installing ${missing.join(' ')}`);
   const apt = (...args) => {
     const words = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-y', ...args];
-    const [command, ...rest] = root ? words : ['sudo', '-n', ...words];
+    const [command, ...rest] = admin ? words : ['sudo', '-n', ...words];
     return spawnSync(command, rest, { stdio: ['ignore', 'ignore', 'inherit'] }).status === 0;
   };
   if (!apt('install', ...missing) && !(apt('update') && apt('install', ...missing))) {
     stop(`apt-get could not install them. Try: apt-get update && apt-get install ${missing.join(' ')}`);
+  }
+}
+
+/** Whether node_modules holds what package-lock.json asks for, by npm's own record of what it installed. */
+function installed() {
+  const record = at('node_modules', '.package-lock.json');
+  if (!existsSync(record)) return false;
+  const have = JSON.parse(readFileSync(record, 'utf8')).packages;
+  const want = JSON.parse(readFileSync(at('package-lock.json'), 'utf8')).packages;
+  return Object.entries(want).every(
+    ([path, { version, optional }]) => path === '' || optional || have[path]?.version === version,
+  );
+}
+
+function npmPackages() {
+  if (installed()) return;
+  // `npm ci` empties the folder first, and behind a link that is somebody else's.
+  if (lstatSync(at('node_modules'), { throwIfNoEntry: false })?.isSymbolicLink())
+    stop('node_modules is a link to a folder that does not match package-lock.json. Run npm ci where it points to.');
+  console.error('secateur: installing npm packages');
+  // The install script would build the native part from declarations that are about to be generated.
+  run('npm', ['ci', '--ignore-scripts', '--no-fund', '--no-audit', '--loglevel=error']);
+}
+
+/** Removes what was compiled from a source that is gone: it would still be tested and shipped. */
+function removeOrphans() {
+  for (const top of ['lib', 'src', 'test', 'bench']) {
+    if (!existsSync(at('dist', top))) continue;
+    for (const file of readdirSync(at('dist', top), { recursive: true })) {
+      const source = /\.(js|d\.ts)$/.test(file) ? at(top, file.replace(/\.(js|d\.ts)$/, '.ts')) : undefined;
+      if (source !== undefined && !existsSync(source)) unlinkSync(at('dist', top, file));
+    }
   }
 }
 
@@ -60,18 +95,8 @@ const time = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0);
 
 systemPackages();
 
-const stamp = at('node_modules', '.package-lock.json');
-if (time(stamp) < Math.max(time(at('package-lock.json')), 1)) {
-  console.error('secateur: installing npm packages');
-  // The install script would build the native part from declarations that are about to be generated.
-  run('npm', [
-    existsSync(at('package-lock.json')) ? 'ci' : 'install',
-    '--ignore-scripts',
-    '--no-fund',
-    '--no-audit',
-    '--loglevel=error',
-  ]);
-}
+npmPackages();
+removeOrphans();
 
 const sources = Math.max(
   time(at('tsconfig.json')),
