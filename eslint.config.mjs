@@ -13,7 +13,6 @@ const everywhere = {
   'no-eval': 'error',
   'no-fallthrough': 'error',
   'no-loss-of-precision': 'error',
-  'no-promise-executor-return': 'error',
   'no-self-compare': 'error',
   'no-unmodified-loop-condition': 'error',
   'no-unsafe-finally': 'error',

@@ -2,7 +2,7 @@
 // same run: the machine's speed drifts, their ratio does not.
 import { noGrad } from '../lib/autograd/tape.js';
 import { tensor } from '../lib/core/create.js';
-import { costOf, countOperations } from '../lib/core/cost.js';
+import { type costOf, countOperations } from '../lib/core/cost.js';
 import { isFloat } from '../lib/core/dtype.js';
 import { scope } from '../lib/core/lifetime.js';
 import { synchronize } from '../lib/core/memory.js';

@@ -29,7 +29,7 @@ class Side {
   }
 
   async read(): Promise<Record<string, number>> {
-    const { value, done } = await this.#lines.next();
+    const { value, done } = (await this.#lines.next()) as IteratorResult<string, undefined>;
     if (done === true)
       throw new SecateurError('ERR_IO', `bench: ${this.#child.spawnfile} ended early: ${this.#errors.slice(-600)}`);
     return JSON.parse(value) as Record<string, number>;

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Tensor, gradNorm, clipGrads_, memory, scope, tensor } from '../lib/index.js';
+import { type Tensor, gradNorm, clipGrads_, memory, scope, tensor } from '../lib/index.js';
 import type { Device } from '../lib/core/device.js';
 import {
   Adam,
   AdamW,
   LrScheduler,
-  Optimizer,
+  type Optimizer,
   type Params,
   RMSprop,
   type Schedule,

@@ -46,7 +46,7 @@ function mulHigh(a: number, b: number): number {
 }
 
 /** The four words of block `block` (position / 4) of the stream of `seed`. The returned array is overwritten by the next call. */
-export function philox(seed: number, block: number): Uint32Array {
+function philox(seed: number, block: number): Uint32Array {
   let c0 = block >>> 0;
   let c1 = Math.floor(block / 4294967296) >>> 0;
   let c2 = 0;

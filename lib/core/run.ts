@@ -1,4 +1,4 @@
-import { type DType, dtypeBytes, dtypeCode, roundTo } from './dtype.js';
+import { type DType, dtypeCode, roundTo } from './dtype.js';
 import { type AnyInputs, checkInputs, deviceOfInputs, outputType } from './checkInputs.js';
 import type { Device } from './device.js';
 import { SecateurError, didYouMean } from './errors.js';
@@ -358,9 +358,4 @@ function callReference(
       outputs[output.name] = into;
     } else outputs[output.name] = adoptTensor(0, out.data, out.dtype, out.shape, 'ref');
   }
-}
-
-/** Bytes a tensor of this shape and dtype takes. */
-export function bytesOf(shape: Shape, dtype: DType): number {
-  return sizeOf(shape) * dtypeBytes[dtype];
 }

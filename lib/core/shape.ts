@@ -3,7 +3,7 @@ import { SecateurError } from './errors.js';
 /** Extents of a tensor, outermost first. `[]` is a scalar; an extent may be 0. */
 export type Shape = readonly number[];
 
-export const maxRank = 6;
+const maxRank = 6;
 
 export function sizeOf(shape: Shape): number {
   let n = 1;

@@ -185,7 +185,7 @@ function misfit({ missing, unexpected, mismatched }: LoadReport): SecateurError 
 }
 
 /** Forgets a gradient; one that lies in an arena keeps its memory. */
-export function dropGrad(t: Tensor): void {
+function dropGrad(t: Tensor): void {
   if (t.grad !== undefined && t.grad !== t.gradSlot) t.grad.dispose();
   t.grad = undefined;
 }

@@ -6,7 +6,7 @@ import { scope } from '../core/lifetime.js';
 import { native } from '../core/native.js';
 import { randomState, setRandomState } from '../core/random.js';
 import { sameShape, showShape } from '../core/shape.js';
-import { type Tensor } from '../core/tensor.js';
+import type { Tensor } from '../core/tensor.js';
 import { SafetensorsFile, writeSafetensors } from '../io/safetensors.js';
 import { fromFile, toFile } from '../io/torchLayout.js';
 import type { Module } from '../nn/module.js';

@@ -7,7 +7,7 @@ import { Conv2d } from '../nn/conv.js';
 import { Linear } from '../nn/linear.js';
 import type { Module } from '../nn/module.js';
 import { BatchNorm2d } from '../nn/norm.js';
-import { type Parameter, type WeightTransform } from '../nn/parameter.js';
+import type { Parameter, WeightTransform } from '../nn/parameter.js';
 import { broadcastToOp } from '../ops/broadcast.js';
 import { mulOp } from '../ops/binary.js';
 import type { Pruner, Site, Slots } from './pruner.js';
@@ -76,8 +76,7 @@ export class Binding {
       effective: (w) => {
         const memo = this.#memos.get(w);
         const version = w.cell.stamp.version;
-        if (memo !== undefined && memo.version === version && memo.recorded === isGradEnabled() && !memo.value.disposed)
-          return memo.value;
+        if (memo?.version === version && memo.recorded === isGradEnabled() && !memo.value.disposed) return memo.value;
         const value = this.#pruner.weight?.(site, w) ?? w;
         this.#memos.set(w, { version, recorded: isGradEnabled(), value });
         return value;
@@ -107,10 +106,10 @@ export class Binding {
 
   /** Multiplies weights (and optimizer state) by the masks the method declares. */
   project(slots: Slots): void {
-    const { project } = this.#pruner;
-    if (project === undefined) return;
+    const pruner = this.#pruner;
+    if (pruner.project === undefined) return;
     // Asked outside the scope: a mask that the method makes here is the method's to keep.
-    const projections = this.sites.map((site) => project.call(this.#pruner, site));
+    const projections = this.sites.map((site) => pruner.project?.(site));
     noGrad(() =>
       scope(() => {
         this.sites.forEach(({ weight }, i) => {
@@ -125,13 +124,13 @@ export class Binding {
 
   /** Undoes the binding and leaves the final weights in place: a plain model. */
   finish(): void {
-    const { finish } = this.#pruner;
+    const pruner = this.#pruner;
     this.release();
-    if (finish === undefined) return;
+    if (pruner.finish === undefined) return;
     noGrad(() =>
       scope(() => {
         for (const site of this.sites) {
-          const final = finish.call(this.#pruner, site);
+          const final = pruner.finish?.(site);
           if (final !== undefined)
             run(broadcastToOp, { x: final }, { shape: site.weight.shape }, { into: site.weight });
         }

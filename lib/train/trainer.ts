@@ -88,7 +88,7 @@ export class Trainer {
   readonly #binding: Binding | undefined = undefined;
   readonly #context: Context;
   // What each parameter group was given, before any schedule.
-  #baseRates: readonly number[] = [];
+  readonly #baseRates: readonly number[] = [];
   #phases: Phase[] | undefined;
   #phaseIndex = 0;
   #resumed = false;

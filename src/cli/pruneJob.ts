@@ -118,7 +118,7 @@ class Job {
     return join(this.#options.out, name);
   }
 
-  #loss = (output: Parameters<typeof crossEntropy>[0], target: Parameters<typeof crossEntropy>[1]) =>
+  readonly #loss = (output: Parameters<typeof crossEntropy>[0], target: Parameters<typeof crossEntropy>[1]) =>
     crossEntropy(output, target, { labelSmoothing: this.#options.labelSmoothing });
 
   /** Undefined when the run was interrupted. */

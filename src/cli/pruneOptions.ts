@@ -1,6 +1,6 @@
 // The flags of `secateur prune`: declared once, checked once, also read from a JSON file.
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SecateurError, checkOptions } from '../../lib/core/errors.js';
 
 export interface PruneOptions {

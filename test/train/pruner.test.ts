@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import {
-  SecateurError,
+  type SecateurError,
   type Tensor,
   manualSeed,
   mseLoss,

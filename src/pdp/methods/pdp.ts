@@ -70,7 +70,7 @@ export class PDP implements Pruner {
   readonly state: State = { tensors: new Map(), json: {} };
   readonly options: PdpOptions;
   #thresholds: Thresholds | undefined;
-  #index = new Map<Site, number>();
+  readonly #index = new Map<Site, number>();
   #masks: Tensor[] = [];
   // Whether the thresholds are those of the final counts, from the final weights.
   #final = false;
