@@ -13,8 +13,9 @@ function stop(sentence) {
   process.exit(1);
 }
 
+// Standard output belongs to the command that was asked for.
 function run(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
   if (status !== 0)
     stop(
       `this step failed${error === undefined ? '; its message is above' : ` (${error.message})`}: ${[command, ...args].join(' ')}`,

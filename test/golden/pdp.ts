@@ -148,13 +148,14 @@ function channels(c: Comparison): void {
 }
 
 function allocation(c: Comparison): void {
-  const { layers } = c.file.section('alloc', z.object({ layers: z.number().int().nonnegative().max(10_000) }));
+  const schema = z.object({ layers: z.number().int().nonnegative().max(10_000), guarded: z.boolean() });
+  const { layers, guarded } = c.file.section('alloc', schema);
   const weights = Array.from({ length: layers }, (_, i) => c.input(`alloc/w${i}`).doubles());
   const total = weights.reduce((n, w) => n + w.length, 0);
   const settings = { r: z.number(), pruned_total: z.number().optional() };
   for (const { key, r, pruned_total: pruned } of c.file.cases('alloc', settings)) {
     prunedCount(key, r, total, pruned);
-    const counts = globalMagnitude(weights, r, Infinity);
+    const counts = globalMagnitude(weights, r, guarded ? 1 : Infinity);
     // Ratios of whole numbers: the same counts give the same doubles.
     c.equal(
       key,

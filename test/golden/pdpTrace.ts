@@ -16,7 +16,6 @@ const pdpSettings = z.object({
   r: z.number(),
   tau: z.number(),
   through_threshold: z.boolean().default(false),
-  steps_per_epoch: z.number(),
 });
 
 /** PDP as it is, noting the ratios it uses. */
@@ -48,8 +47,7 @@ async function trace(c: Comparison): Promise<void> {
     throughThreshold: s.through_threshold,
   });
   // The method refuses a run that ends on its ramp; a trace may stop there.
-  const epochs = s.warmup_epochs + Math.ceil(1 / s.eps) + 2;
-  await compareTrace(c, 'trace', s, pruner, epochs * s.steps_per_epoch);
+  await compareTrace(c, 'trace', s, pruner, s.warmup_epochs + Math.ceil(1 / s.eps) + 2);
   c.close('trace/ratio', pruner.used);
   c.equal('trace/layer_ratio', pruner.layerRatios);
 }

@@ -25,6 +25,7 @@ const optimSettings = z.object({
   weight_decay: z.number(),
   nesterov: z.boolean(),
   dampening: z.literal(0),
+  decayed: z.literal('all parameters'),
   label_smoothing: z.number(),
   clip_grad_norm: z.number().nullable(),
 });

@@ -71,7 +71,7 @@ export type SgdSettings = z.infer<z.ZodObject<typeof sgdSettings>>;
 
 /**
  * Trains the toy problem with a pruning method for as many steps as `<group>/loss` has, compares the loss and the stored
- * parameters after each step, then finishes the method and compares the final weights. `plannedSteps` is the length of
+ * parameters after each step, then finishes the method and compares the final weights. `plannedEpochs` is the length of
  * run the method is told of, where its own schedule needs more than the trace shows.
  */
 export async function compareTrace(
@@ -79,11 +79,12 @@ export async function compareTrace(
   group: string,
   settings: SgdSettings,
   pruner: Pruner,
-  plannedSteps = 0,
+  plannedEpochs = 0,
 ): Promise<void> {
   const { lr, momentum, weight_decay: weightDecay } = settings;
   const steps = c.file.array(`${group}/loss`).data.length;
   const model = startModel(c);
+  const data = batchesOf(c);
   const losses: number[] = [];
   const stored = new Map<string, number[]>(Object.keys(names).map((key) => [key, []]));
   const stop = new AbortController();
@@ -95,8 +96,8 @@ export async function compareTrace(
       losses.push(loss.item()); // in double precision, which the trainer's own report is not
       return loss;
     },
-    data: batchesOf(c),
-    steps: Math.max(steps, plannedSteps),
+    data,
+    steps: Math.max(steps, plannedEpochs * data.length),
     pruner,
     signal: stop.signal,
     onStep: ({ step }) => {
