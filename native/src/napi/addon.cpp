@@ -91,7 +91,7 @@ Napi::Value run(const Napi::CallbackInfo& info) {
     decoder.abandon();
     throw;
   }
-  queue().push(std::move(task));
+  if (!decoder.nothingToDo()) queue().push(std::move(task));
   decoder.giveBack();
   return info.Env().Undefined();
 }

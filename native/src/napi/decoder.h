@@ -58,6 +58,7 @@ class Decoder {
     if (mode == 2) {
       const Handle h = handle();
       made_.push_back(h);
+      elements_ += handles().view(h).size();
       return handles().view(h);
     }
     View v;
@@ -67,6 +68,7 @@ class Decoder {
     const Handle h = handles().create(std::make_shared<Storage>(bytes), 0, v);
     made_.push_back(h);
     created_.push_back(h);
+    elements_ += v.size();
     return handles().view(h);
   }
 
@@ -88,6 +90,9 @@ class Decoder {
       }
     }
   }
+
+  // Nothing is to be computed: there are outputs, and none has an element. Kernels need not think of it.
+  bool nothingToDo() const { return !made_.empty() && elements_ == 0; }
 
   // The outputs' handles go back in the block, in declaration order.
   void giveBack() {
@@ -117,6 +122,7 @@ class Decoder {
   std::size_t at_ = 0;
   std::vector<Handle> made_;
   std::vector<Handle> created_;
+  std::int64_t elements_ = 0;
 };
 
 }  // namespace secateur
