@@ -1,6 +1,6 @@
 // What the tape is made of: one node a recorded call, edges to where its gradients go, and what it saved.
 import type { Like, Thunk } from '../core/op.js';
-import type { GradNode, Tensor } from '../core/tensor.js';
+import { type GradNode, type Tensor, inScope } from '../core/tensor.js';
 
 /** Where the gradient of an input goes: to the node that made it, or into a leaf. */
 export interface Edge {
@@ -17,7 +17,8 @@ export interface Saved {
 /** The gradients of a node's inputs, in the order of its edges; undefined where there is none to be had. */
 export type Apply = (grads: readonly Tensor[], saved: readonly Tensor[]) => readonly (Thunk | undefined)[];
 
-// A tape that nobody runs backward and nobody disposes gives up what it saved when it is collected.
+// A tape made outside every scope, that nobody runs backward and nobody disposes, gives up what it saved when it is
+// collected. Inside a scope the tensors are disposed, or returned, and take the node with them.
 const backstop = new FinalizationRegistry<Saved[]>((saved) => {
   for (const s of saved) s.tensor.dispose();
 });
@@ -33,6 +34,7 @@ export class Node implements GradNode {
   readonly apply: Apply;
   /** Gradients that have arrived, by output. */
   grads: (Tensor | undefined)[] = [];
+  #watched = false;
 
   constructor(
     name: string,
@@ -47,7 +49,10 @@ export class Node implements GradNode {
     this.saved = saved;
     this.apply = apply;
     for (const edge of edges) if (edge?.node !== undefined) edge.node.refs++;
-    if (saved.length > 0) backstop.register(this, saved, this);
+    if (saved.length > 0 && !inScope()) {
+      this.#watched = true;
+      backstop.register(this, saved, this);
+    }
     outputs.forEach((t, i) => {
       // An output written in place leaves the node that made it before; this node's own edge keeps that one alive.
       t.gradNode?.release();
@@ -68,7 +73,7 @@ export class Node implements GradNode {
     for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
       if (node.freed) continue;
       node.freed = true;
-      backstop.unregister(node);
+      if (node.#watched) backstop.unregister(node);
       for (const s of node.saved) s.tensor.dispose();
       node.saved.length = 0;
       for (const edge of node.edges) if (edge?.node !== undefined && --edge.node.refs === 0) stack.push(edge.node);

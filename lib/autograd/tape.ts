@@ -87,19 +87,20 @@ function applyOf(
   slotsOf: readonly (number | readonly number[] | undefined)[],
   tracked: readonly string[],
 ): Apply {
-  const { op, attrs, scalars, random } = call;
-  const likes: Record<string, unknown> = {};
-  const counts: number[] = [];
-  for (const { name, list } of op.plan.inputs) {
-    const value = call.inputs[name];
-    likes[name] = list
-      ? (value as readonly Tensor[]).map(likeOf)
-      : value === undefined
-        ? undefined
-        : likeOf(value as Tensor);
-    counts.push(list ? (value as readonly Tensor[]).length : 1);
-  }
+  // Not the call itself: it holds the outputs, which must be free to go while the tape lives.
+  const { op, inputs, attrs, scalars, random } = call;
   return (grads, held) => {
+    const likes: Record<string, unknown> = {};
+    const counts: number[] = [];
+    for (const { name, list } of op.plan.inputs) {
+      const value = inputs[name];
+      likes[name] = list
+        ? (value as readonly Tensor[]).map(likeOf)
+        : value === undefined
+          ? undefined
+          : likeOf(value as Tensor);
+      counts.push(list ? (value as readonly Tensor[]).length : 1);
+    }
     const saved: Record<string, unknown> = {};
     op.saves.forEach((name, i) => {
       const slot = slotsOf[i];

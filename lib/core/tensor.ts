@@ -63,7 +63,10 @@ export function flushReleases(): void {
 }
 
 // Tensors made outside any scope and never disposed: the garbage collector is the backstop, and only that.
-const backstop = new FinalizationRegistry<Cell>((cell) => cell.release());
+const backstop = new FinalizationRegistry<{ cell: Cell; node: GradNode | undefined }>(({ cell, node }) => {
+  cell.release();
+  node?.release();
+});
 
 /** Where new tensors are entered; `scope` installs its own list. */
 let owner: Tensor[] | undefined;
@@ -76,13 +79,18 @@ export function swapOwner(next: Tensor[] | undefined): Tensor[] | undefined {
 
 /** Gives a tensor to no scope: it belongs to an object (a module, an optimizer) that disposes it. */
 export function ownAlone(t: Tensor): void {
-  backstop.register(t, t.cell, t);
+  backstop.register(t, { cell: t.cell, node: t.gradNode }, t);
+}
+
+/** Whether a scope will dispose what is made now. */
+export function inScope(): boolean {
+  return owner !== undefined;
 }
 
 /** Gives a tensor to the innermost scope, or to the garbage collector where there is none. */
 export function enter(t: Tensor): void {
   if (owner !== undefined) owner.push(t);
-  else backstop.register(t, t.cell, t);
+  else ownAlone(t);
 }
 
 /**
@@ -174,7 +182,7 @@ export class Tensor<D extends DType = DType> {
     backstop.unregister(this);
     this.cell.release();
     this.cell = cell;
-    backstop.register(this, cell, this);
+    ownAlone(this);
   }
 
   /** The values in a new typed array, row-major (bf16 widened to float32). Waits for the device. */

@@ -24,8 +24,11 @@ std::size_t rounded(std::size_t bytes) {
   return size;
 }
 
-// A pooled block may serve a request of at least 3/4 of its size; small ones only their own class.
-bool fits(std::size_t have, std::size_t want) { return want > small ? have - want <= have / 4 : have == want; }
+// The exponent of a small block's size.
+int classOf(std::size_t bytes) { return __builtin_ctzll(bytes); }
+
+// A pooled large block may serve a request of at least 3/4 of its size.
+bool fits(std::size_t have, std::size_t want) { return have - want <= have / 4; }
 
 std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 0xfffff) >> 20) + " MiB"; }
 
@@ -36,9 +39,7 @@ Allocator::Allocator()
   stats_.limit = physical_;
 }
 
-Allocator::~Allocator() {
-  for (auto& entry : pool_) std::free(entry.second.data);
-}
+Allocator::~Allocator() { trim(); }
 
 void* Allocator::fromSystem(std::size_t bytes) {
   const bool large = bytes > small;
@@ -49,18 +50,36 @@ void* Allocator::fromSystem(std::size_t bytes) {
   return data;
 }
 
-Block Allocator::allocate(std::size_t bytes, bool hostWritable) {
-  const std::size_t want = rounded(bytes);
+bool Allocator::fromPool(std::size_t want, bool hostWritable, Block* block) {
   const std::uint64_t done = queue().completed();
+  if (want <= small) {
+    std::vector<Block>& list = small_[classOf(want)];
+    if (list.empty()) return false;
+    // The host wants one that no queued kernel may touch: the one freed longest ago.
+    const std::size_t at = hostWritable ? 0 : list.size() - 1;
+    if (hostWritable && list[at].freedAt > done) return false;
+    *block = list[at];
+    list.erase(list.begin() + static_cast<std::ptrdiff_t>(at));
+    return true;
+  }
   for (auto it = pool_.lower_bound(want); it != pool_.end() && fits(it->first, want); ++it) {
     if (hostWritable && it->second.freedAt > done) continue;
-    Block block = it->second;
+    *block = it->second;
     pool_.erase(it);
-    stats_.cached -= block.bytes;
-    stats_.live += block.bytes;
+    return true;
+  }
+  return false;
+}
+
+Block Allocator::allocate(std::size_t bytes, bool hostWritable) {
+  const std::size_t want = rounded(bytes);
+  Block pooled;
+  if (fromPool(want, hostWritable, &pooled)) {
+    stats_.cached -= pooled.bytes;
+    stats_.live += pooled.bytes;
     stats_.allocations++;
     if (stats_.live > stats_.peak) stats_.peak = stats_.live;
-    return block;
+    return pooled;
   }
   Block block;
   block.bytes = want;
@@ -92,12 +111,20 @@ void Allocator::release(Block block) {
   stats_.live -= block.bytes;
   stats_.cached += block.bytes;
   block.freedAt = queue().enqueued();
-  pool_.emplace(block.bytes, block);
+  if (block.bytes <= small) {
+    small_[classOf(block.bytes)].push_back(block);
+  } else {
+    pool_.emplace(block.bytes, block);
+  }
 }
 
 void Allocator::trim() {
   for (auto& entry : pool_) std::free(entry.second.data);
   pool_.clear();
+  for (std::vector<Block>& list : small_) {
+    for (const Block& block : list) std::free(block.data);
+    list.clear();
+  }
   stats_.cached = 0;
 }
 

@@ -45,7 +45,10 @@ class Allocator {
 
  private:
   void* fromSystem(std::size_t bytes);
+  bool fromPool(std::size_t want, bool hostWritable, Block* block);
 
+  // Small blocks by the power of two of their size, the last freed first; large ones by size.
+  std::vector<Block> small_[32];
   std::multimap<std::size_t, Block> pool_;
   MemoryStats stats_;
   std::size_t physical_;
