@@ -1,5 +1,5 @@
 // Tensors, gradients and memory: fits a line to noisy points by gradient descent.
-import { manualSeed, randn, scope, tensor } from 'secateur';
+import { manualSeed, noGrad, randn, scope, tensor } from 'secateur';
 
 manualSeed(1);
 const x = randn([200, 1]);
@@ -19,7 +19,7 @@ for (let step = 0; step < 200; step++) {
     error.mul(error).mean().backward();
   });
   for (const p of [slope, offset]) {
-    scope(() => p.add_(p.grad.mul(-0.1)));
+    noGrad(() => scope(() => p.add_(p.grad.mul(-0.1))));
     p.grad.dispose();
     p.grad = undefined;
   }
