@@ -26,9 +26,6 @@ export interface Evaluation {
   readonly accuracy: number;
   readonly loss: number;
   readonly samples: number;
-  readonly batches: number;
-  /** Median time of a full batch, from input to logits. */
-  readonly milliseconds: number;
 }
 
 /** Accuracy and mean loss of a model in eval mode over batches, which are disposed. The model's mode is restored. */
@@ -42,14 +39,10 @@ export async function evaluate(
   let correct = 0;
   let total = 0;
   let samples = 0;
-  const times: { size: number; ms: number }[] = [];
   try {
     for (const batch of batches) {
       const size = batch.target.size;
-      const start = performance.now();
       const logits = scope(() => noGrad(() => model.forward(batch.input)));
-      await logits.dataAsync();
-      times.push({ size, ms: performance.now() - start });
       const counted = scope((): Counted =>
         noGrad(() => ({ loss: loss(logits, batch.target), correct: tallyCorrect(logits, batch.target) })),
       );
@@ -61,16 +54,27 @@ export async function evaluate(
   } finally {
     model.train(training);
   }
-  const full = Math.max(...times.map((t) => t.size));
-  const sorted = times
-    .filter((t) => t.size === full)
-    .map((t) => t.ms)
-    .sort((a, b) => a - b);
-  return {
-    accuracy: correct / samples,
-    loss: total / samples,
-    samples,
-    batches: times.length,
-    milliseconds: sorted[Math.floor(sorted.length / 2)] ?? 0,
-  };
+  return { accuracy: correct / samples, loss: total / samples, samples };
+}
+
+/**
+ * Median milliseconds of a forward pass of each model over the same input, in eval mode. The models take turns, so that
+ * a machine that changes its speed changes all of them alike.
+ */
+export async function timeSideBySide(models: readonly Module[], input: Tensor, rounds = 15): Promise<number[]> {
+  const times = models.map((): number[] => []);
+  const modes = models.map((m) => m.training);
+  models.forEach((m) => m.eval());
+  const warmup = 3;
+  for (let r = -warmup; r < rounds; r++) {
+    for (const [i, model] of models.entries()) {
+      const start = performance.now();
+      const y = scope(() => noGrad(() => model.forward(input)));
+      await y.dataAsync();
+      if (r >= 0) times[i]?.push(performance.now() - start);
+      y.dispose();
+    }
+  }
+  models.forEach((m, i) => m.train(modes[i] === true));
+  return times.map((t) => t.sort((a, b) => a - b)[Math.floor(t.length / 2)] as number);
 }

@@ -1,4 +1,4 @@
-export { evaluate, type Evaluation } from './evaluate.js';
+export { evaluate, timeSideBySide, type Evaluation } from './evaluate.js';
 export { histogramOf, type Histogram } from './histogram.js';
 export { JsonlLogger } from './jsonl.js';
 export { formatSeconds, Progress, type ProgressOptions, type StepFigures } from './progress.js';

@@ -13,7 +13,7 @@ import type { Module } from '../../lib/nn/module.js';
 import { SGD } from '../../lib/optim/sgd.js';
 import { oneCycleLr } from '../../lib/optim/lrSchedule.js';
 import { crossEntropy } from '../../lib/ops/crossEntropy.js';
-import { type Evaluation, evaluate } from '../../lib/train/evaluate.js';
+import { type Evaluation, evaluate, timeSideBySide } from '../../lib/train/evaluate.js';
 import { JsonlLogger } from '../../lib/train/jsonl.js';
 import { Progress } from '../../lib/train/progress.js';
 import { TensorBoardWriter } from '../../lib/train/tensorboard.js';
@@ -43,6 +43,8 @@ export interface JobResult {
   readonly dense: Evaluation;
   readonly pruned: Evaluation;
   readonly report: SparsityReport;
+  /** A batch through each network, the two taking turns. */
+  readonly milliseconds: { readonly dense: number; readonly pruned: number };
   readonly cut: readonly CutLayer[];
   readonly batchSize: number;
 }
@@ -104,14 +106,27 @@ class Job {
     });
     const normalize = this.#train.normalize;
     this.#test = () => new ImageLoader(data.test, { batchSize, limit: this.#plan.testLimit, normalize });
-    const width = options.width === undefined ? {} : { baseWidth: options.width };
-    this.#model =
-      options.model === 'resnet20'
-        ? resnet20({ inChannels: 1, ...width })
-        : resnet18({ inChannels: 1, numClasses: 10, stem: 'small', ...width });
+    this.#model = this.#newModel();
     this.#sites = prunableSites(this.#model);
     this.#log = new JsonlLogger(this.#path(files.log), { append: options.resume === true });
     this.#board = new TensorBoardWriter(this.#path('tensorboard'));
+  }
+
+  #newModel(): Module {
+    const { model, width } = this.#options;
+    const shape = { inChannels: 1, numClasses: 10, ...(width === undefined ? {} : { baseWidth: width }) };
+    return model === 'resnet20' ? resnet20(shape) : resnet18({ ...shape, stem: 'small' });
+  }
+
+  #load(model: Module, name: string): void {
+    const saved = SafetensorsFile.open(this.#path(name));
+    try {
+      const state = fromFile(saved, model.namedState());
+      model.loadStateDict(state);
+      for (const t of state.values()) t.dispose();
+    } finally {
+      saved.close();
+    }
   }
 
   #path(name: string): string {
@@ -135,14 +150,7 @@ class Job {
   async #denseStage(): Promise<Evaluation | undefined> {
     const record = this.#path(files.denseRecord);
     if (this.#options.resume === true && existsSync(record)) {
-      const saved = SafetensorsFile.open(this.#path(files.dense));
-      try {
-        const state = fromFile(saved, this.#model.namedState());
-        this.#model.loadStateDict(state);
-        for (const t of state.values()) t.dispose();
-      } finally {
-        saved.close();
-      }
+      this.#load(this.#model, files.dense);
       return (JSON.parse(readFileSync(record, 'utf8')) as DenseRecord).evaluation;
     }
     if (!(await this.#stage('dense', this.#plan.denseSteps, this.#options.lr))) return undefined;
@@ -167,6 +175,7 @@ class Job {
     const pruned = await this.#evaluate('prune', pruneSteps);
     writeSafetensors(this.#path(files.pruned), toFile(this.#model.namedState()), {});
     rmSync(this.#path(files.checkpoint('prune')), { force: true });
+    const milliseconds = await this.#time();
     const report = sparsityReport(this.#model, this.#sites, [28, 28, 1]);
     return {
       options: this.#options,
@@ -174,6 +183,7 @@ class Job {
       dense,
       pruned,
       report,
+      milliseconds,
       cut,
       batchSize,
     };
@@ -228,6 +238,17 @@ class Job {
       progress.stop();
       optimizer.dispose();
     }
+  }
+
+  async #time(): Promise<{ dense: number; pruned: number }> {
+    const dense = this.#newModel();
+    this.#load(dense, files.dense);
+    const [batch] = this.#train.epoch(0);
+    if (batch === undefined) throw new SecateurError('ERR_DATA', 'prune: there is no batch to time.');
+    const [a, b] = (await timeSideBySide([dense, this.#model], batch.input)) as [number, number];
+    for (const t of [batch.input, batch.target]) t.dispose();
+    dense.dispose();
+    return { dense: a, pruned: b };
   }
 
   async #evaluate(stage: 'dense' | 'prune', step: number): Promise<Evaluation> {
