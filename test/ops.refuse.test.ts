@@ -108,10 +108,17 @@ t.test('shapes that are off are refused or legal, never anything else', async (t
       values: Float64Array.from({ length: n }, (_, i) => d.values[i % Math.max(1, d.values.length)] ?? 0),
     };
   };
+  /** A list with its first entry bent, without its last, or with one more. */
+  const bendList = (list: CaseData[]): CaseData[] => {
+    const how = pick(4);
+    if (how === 0) return list.slice(0, -1);
+    if (how === 1) return [...list, ...list.slice(0, 1)];
+    return list.map((d, i) => (i === 0 ? bend(d) : d));
+  };
   let legal = 0;
   let refused = 0;
   for (const { ops } of await loadStems()) {
-    for (const op of ops.filter((o) => !o.name.includes('Grad'))) {
+    for (const op of ops) {
       for (const one of op.cases.filter(fitsIn)) {
         for (let round = 0; round < 8; round++) {
           const names = Object.keys(one.inputs).filter((n) => one.inputs[n] !== undefined);
@@ -121,11 +128,11 @@ t.test('shapes that are off are refused or legal, never anything else', async (t
             const values = caseInputs(op, one, (one.dtypes ?? op.plan.types)[0] as DType, 1);
             const d = values[name];
             if (d === undefined) return;
-            const broken = Array.isArray(d) ? d.map((x, i) => (i === 0 ? bend(x) : x)) : bend(d);
+            const broken = Array.isArray(d) ? bendList(d) : bend(d);
             const error = outcome(op, one, placeAll({ ...values, [name]: broken }));
             if (error === undefined) legal++;
             else if (error instanceof SecateurError) refused++;
-            else t.fail(`${op.name}, ${name}: ${String(error)}`);
+            else t.fail(`${op.name}, ${name}: ${(error as Error).message}`);
           });
         }
       }

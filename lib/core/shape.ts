@@ -37,6 +37,12 @@ export function shapeError(op: string, came: string, needed: string): SecateurEr
   return new SecateurError('ERR_SHAPE_MISMATCH', `${op}: got ${came}; needs ${needed}.`, { op, came, needed });
 }
 
+/** Refuses an input whose shape is not the one needed; one that is absent fits. */
+export function needShape(op: string, name: string, came: Shape | undefined, needed: Shape): void {
+  if (came !== undefined && !sameShape(came, needed))
+    throw shapeError(op, `${name} of shape ${showShape(came)}`, showShape(needed));
+}
+
 /** The shape two operands broadcast to: aligned at the last axis, extents equal or 1 (NumPy's rule). */
 export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
   const rank = Math.max(a.length, b.length);

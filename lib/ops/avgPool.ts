@@ -1,10 +1,10 @@
 import { checkOptions } from '../core/errors.js';
 import { type RefArray, defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, shapeError, showShape } from '../core/shape.js';
+import { type Shape, needShape, shapeError, showShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { reshape } from './reshape.js';
-import { type Pair, type PoolOptions, checkImages, pairOf, poolWindow, slidingExtents } from './window.js';
+import { type Pair, type PoolOptions, checkImages, checkPooled, pairOf, poolWindow, slidingExtents } from './window.js';
 
 export interface AvgPool2dOptions extends PoolOptions {
   /** Count the zeros of the border in the mean (default true). What hangs over the border is never counted. */
@@ -134,7 +134,10 @@ export const avgPool2dGradOp = defineOp({
   inputs: { g: 'const' },
   outputs: { dx: 'const' },
   attrs: { kernel: 'ints', stride: 'ints', padding: 'ints', countIncludePad: 'bool', shape: 'ints' },
-  shapes: (_, { shape }) => ({ dx: shape }),
+  shapes({ g }, { shape, ...window }) {
+    checkPooled('avgPool2dGrad', shape, g, window);
+    return { dx: shape };
+  },
   reference({ g }, { dx }, window) {
     visit(dx.shape, g.shape, sliding(window), spreadInto(g, dx));
   },
@@ -156,15 +159,19 @@ export const avgPool2dGradOp = defineOp({
   ],
 });
 
+/** Refuses images without a pixel, over which there is no mean. */
+function checkFilled(op: string, x: Shape): void {
+  checkImages(op, x);
+  if (x[1] === 0 || x[2] === 0) throw shapeError(op, `shape ${showShape(x)}`, 'images of at least 1 by 1');
+}
+
 export const adaptiveAvgPool2dOp = defineOp({
   name: 'adaptiveAvgPool2d',
   inputs: { x: 'diff' },
   outputs: { y: 'diff' },
   attrs: { outputSize: 'ints' },
   shapes({ x }, { outputSize }) {
-    checkImages('adaptiveAvgPool2d', x);
-    if (x[1] === 0 || x[2] === 0)
-      throw shapeError('adaptiveAvgPool2d', `shape ${showShape(x)}`, 'images of at least 1 by 1');
+    checkFilled('adaptiveAvgPool2d', x);
     return { y: [x[0] as number, ...outputSize, x[3] as number] };
   },
   backward: ({ inputs: { x }, grads: { y: g } }) => ({
@@ -198,7 +205,12 @@ export const adaptiveAvgPool2dGradOp = defineOp({
   inputs: { g: 'const' },
   outputs: { dx: 'const' },
   attrs: { shape: 'ints' },
-  shapes: (_, { shape }) => ({ dx: shape }),
+  shapes({ g }, { shape }) {
+    checkFilled('adaptiveAvgPool2dGrad', shape);
+    checkImages('adaptiveAvgPool2dGrad', g);
+    needShape('adaptiveAvgPool2dGrad', 'g', g, [shape[0] as number, ...g.slice(1, 3), shape[3] as number]);
+    return { dx: shape };
+  },
   reference({ g }, { dx }) {
     visit(dx.shape, g.shape, adaptive, spreadInto(g, dx));
   },

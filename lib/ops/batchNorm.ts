@@ -1,6 +1,6 @@
 import { checkOptions } from '../core/errors.js';
 import { type OpCase, type RefArray, defineOp } from '../core/op.js';
-import { type Shape, shapeError, showShape } from '../core/shape.js';
+import { type Shape, needShape, shapeError, showShape, sizeOf } from '../core/shape.js';
 import { run } from '../core/run.js';
 import type { Tensor } from '../core/tensor.js';
 
@@ -18,27 +18,14 @@ export interface BatchNormReluOptions extends BatchNormOptions {
   add?: Tensor | undefined;
 }
 
-interface Statistics {
-  readonly x: Shape;
-  readonly weight: Shape;
-  readonly bias: Shape;
-  readonly runningMean: Shape;
-  readonly runningVar: Shape;
-  readonly add?: Shape;
-}
-
-function check({ x, add, ...perChannel }: Statistics, training: boolean): { y: Shape; mean: Shape; rstd: Shape } {
-  if (x.length < 2) throw shapeError('batchNorm', `shape ${showShape(x)}`, 'two axes or more, the last one channels');
+/** Refuses images and vectors that do not belong together; gives the shape of a vector over the channels. */
+function check(op: string, x: Shape, perChannel: Readonly<Record<string, Shape>>, training: boolean): Shape {
+  if (x.length < 2) throw shapeError(op, `shape ${showShape(x)}`, 'two axes or more, the last one channels');
   const channels = [x[x.length - 1] as number];
-  for (const [name, shape] of Object.entries(perChannel)) {
-    if (shape.length !== 1 || shape[0] !== channels[0])
-      throw shapeError('batchNorm', `${name} of shape ${showShape(shape)} for x ${showShape(x)}`, showShape(channels));
-  }
-  if (add !== undefined && (add.length !== x.length || add.some((d, i) => d !== x[i])))
-    throw shapeError('batchNorm', `add of shape ${showShape(add)}`, `the shape of x, ${showShape(x)}`);
-  if (training && x.slice(0, -1).reduce((a, b) => a * b, 1) < 2)
-    throw shapeError('batchNorm', `shape ${showShape(x)} in training`, 'more than one value a channel');
-  return { y: x, mean: channels, rstd: channels };
+  for (const name in perChannel) needShape(op, name, perChannel[name], channels);
+  if (training && sizeOf(x.slice(0, -1)) < 2)
+    throw shapeError(op, `shape ${showShape(x)} in training`, 'more than one value a channel');
+  return channels;
 }
 
 interface Arrays {
@@ -130,7 +117,10 @@ export const batchNormOp = defineOp({
   outputTypes: statistics,
   // Not y: where relu let through is computed once more from x.
   saves: ['x', 'weight', 'bias', 'mean', 'rstd'],
-  shapes: (inputs, { training }) => check(inputs, training),
+  shapes({ x, ...perChannel }, { training }) {
+    const channels = check('batchNorm', x, perChannel, training);
+    return { y: x, mean: channels, rstd: channels };
+  },
   backward({ saved, attrs: { training, relu }, grads: { y: g } }) {
     const all = once(() => run(batchNormGradOp, { ...saved, g }, { training, relu, added: false }));
     return { x: () => all().dx, weight: () => all().dweight, bias: () => all().dbias };
@@ -197,7 +187,11 @@ export const batchNormAddReluOp = defineOp({
   inputTypes: perChannel,
   outputTypes: statistics,
   saves: ['x', 'weight', 'bias', 'mean', 'rstd', 'y'],
-  shapes: (inputs, { training }) => check(inputs, training),
+  shapes({ x, add, ...perChannel }, { training }) {
+    const channels = check('batchNormAddRelu', x, perChannel, training);
+    needShape('batchNormAddRelu', 'add', add, x);
+    return { y: x, mean: channels, rstd: channels };
+  },
   backward({ saved, attrs: { training }, grads: { y: g } }) {
     const all = once(() => run(batchNormGradOp, { ...saved, g }, { training, relu: true, added: true }));
     return {
@@ -255,7 +249,13 @@ export const batchNormGradOp = defineOp({
   attrs: { training: 'bool', relu: 'bool', added: 'bool' },
   inputTypes: { weight: 'f32', bias: 'f32', mean: 'f32', rstd: 'f32' },
   outputTypes: { dweight: 'f32', dbias: 'f32' },
-  shapes: ({ x, weight }, { added }) => ({ dx: x, dweight: weight, dbias: weight, dadd: added ? x : null }),
+  shapes({ x, y, g, ...perChannel }, { training, added }) {
+    const channels = check('batchNormGrad', x, perChannel, training);
+    needShape('batchNormGrad', 'g', g, x);
+    needShape('batchNormGrad', 'y', y, x);
+    if (added && y === undefined) throw shapeError('batchNormGrad', 'no y', 'y, where something was added before relu');
+    return { dx: x, dweight: channels, dbias: channels, dadd: added ? x : null };
+  },
   reference({ x, y, g, weight, bias, mean, rstd }, { dx, dweight, dbias, dadd }, { training, relu }) {
     const channels = mean.data.length;
     const rows = x.data.length / channels;

@@ -1,7 +1,7 @@
 import { checkOptions } from '../core/errors.js';
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { type Reduction, checkSameShape, lossShape, reduction } from './lossTarget.js';
 
@@ -12,11 +12,9 @@ export interface BceWithLogitsOptions {
   reduction?: Reduction;
 }
 
-function check(x: Shape, target: Shape, posWeight: Shape | undefined): void {
-  checkSameShape('bceWithLogits', x, target);
-  const n = x[x.length - 1] ?? 1;
-  if (posWeight !== undefined && (posWeight.length !== 1 || posWeight[0] !== n))
-    throw shapeError('bceWithLogits', `posWeight ${showShape(posWeight)} for x ${showShape(x)}`, `[${n}]`);
+function check(op: string, x: Shape, target: Shape, posWeight: Shape | undefined): void {
+  checkSameShape(op, x, target);
+  needShape(op, 'posWeight', posWeight, [x[x.length - 1] ?? 1]);
 }
 
 export const bceWithLogitsOp = defineOp({
@@ -29,7 +27,7 @@ export const bceWithLogitsOp = defineOp({
   saves: ['x', 'target', 'posWeight'],
   cast: 'widest',
   shapes({ x, target, posWeight }, { reduction }) {
-    check(x, target, posWeight);
+    check('bceWithLogits', x, target, posWeight);
     return { loss: lossShape(x, reduction) };
   },
   backward: ({ saved: { x, target, posWeight }, attrs, grads: { loss: g } }) => ({
@@ -85,7 +83,7 @@ export const bceWithLogitsOp = defineOp({
       name: 'posWeight of another length',
       inputs: { x: [3, 4], target: [3, 4], posWeight: [3] },
       attrs: { reduction: 'mean' },
-      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'posWeight [3]' },
+      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'posWeight of shape [3]' },
     },
     { name: 'bench', inputs: { x: [1 << 20], target: [1 << 20] }, attrs: { reduction: 'mean' }, bench: true },
   ],
@@ -98,7 +96,11 @@ export const bceWithLogitsGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs: { reduction },
   inputTypes: { posWeight: 'f32', g: 'f32' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, target, posWeight, g }, { reduction }) {
+    check('bceWithLogitsGrad', x, target, posWeight);
+    needShape('bceWithLogitsGrad', 'g', g, lossShape(x, reduction));
+    return { dx: x };
+  },
   reference({ x, target, posWeight, g }, { dx }, { reduction }) {
     const n = x.shape[x.shape.length - 1] ?? 1;
     const count = reduction === 'mean' ? x.data.length : 1;

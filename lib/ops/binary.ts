@@ -1,7 +1,7 @@
 import { isFloat } from '../core/dtype.js';
 import { defineOp, type OpCase, type Thunk } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, broadcastShapes } from '../core/shape.js';
+import { type Shape, broadcastShapes, needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { affine, affine_ } from './affine.js';
 import { sumThunk, sumTo } from './broadcast.js';
@@ -221,7 +221,10 @@ export const powGradOp = defineOp({
   inputs: { a: 'const', b: 'const', g: 'const' },
   outputs: { d: 'const' },
   attrs: { of: ['base', 'exponent'] },
-  shapes: ({ g }) => ({ d: g }),
+  shapes({ a, b, g }) {
+    needShape('powGrad', 'g', g, broadcastShapes('powGrad', a, b));
+    return { d: g };
+  },
   reference({ a, b, g }, { d }, { of }) {
     const ia = broadcastIndex(a.shape, d.shape);
     const ib = broadcastIndex(b.shape, d.shape);
@@ -328,7 +331,10 @@ export const extremumGradOp = defineOp({
   inputs: { mine: 'const', other: 'const', g: 'const' },
   outputs: { d: 'const' },
   attrs: { which: ['maximum', 'minimum'] },
-  shapes: ({ g }) => ({ d: g }),
+  shapes({ mine, other, g }) {
+    needShape('extremumGrad', 'g', g, broadcastShapes('extremumGrad', mine, other));
+    return { d: g };
+  },
   reference({ mine, other, g }, { d }, { which }) {
     const im = broadcastIndex(mine.shape, d.shape);
     const io = broadcastIndex(other.shape, d.shape);

@@ -1,12 +1,17 @@
 import { checkOptions } from '../core/errors.js';
 import { defineOp, type CaseInput } from '../core/op.js';
 import { run } from '../core/run.js';
-import { shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, shapeError, showShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { mul } from './binary.js';
 import { reshape } from './reshape.js';
 import { boundary, checkTau, softMaskAt } from './softMask.js';
 import { checkRow, type ThresholdRow } from './threshold.js';
+
+function channelsOf(op: string, w: Shape): Shape {
+  if (w.length === 0) throw shapeError(op, 'a scalar', 'a weight with output channels on its first axis');
+  return w.slice(0, 1);
+}
 
 export const channelNormOp = defineOp({
   name: 'channelNorm',
@@ -14,10 +19,7 @@ export const channelNormOp = defineOp({
   outputs: { norm: 'diff' },
   types: ['f32'],
   saves: ['w', 'norm'],
-  shapes({ w }) {
-    if (w.length === 0) throw shapeError('channelNorm', 'a scalar', 'a weight with output channels on its first axis');
-    return { norm: [w[0] as number] };
-  },
+  shapes: ({ w }) => ({ norm: channelsOf('channelNorm', w) }),
   backward: ({ saved: { w, norm }, grads: { norm: g } }) => ({
     w: (to) => run(channelNormGradOp, { w, norm, g }, {}, to).dw,
   }),
@@ -51,7 +53,11 @@ export const channelNormGradOp = defineOp({
   inputs: { w: 'const', norm: 'const', g: 'const' },
   outputs: { dw: 'const' },
   types: ['f32'],
-  shapes: ({ w }) => ({ dw: w }),
+  shapes({ w, norm, g }) {
+    needShape('channelNormGrad', 'norm', norm, channelsOf('channelNormGrad', w));
+    needShape('channelNormGrad', 'g', g, norm);
+    return { dw: w };
+  },
   reference({ w, norm, g }, { dw }) {
     const row = w.data.length / norm.data.length;
     for (let c = 0; c < norm.data.length; c++) {
@@ -118,7 +124,11 @@ export const channelMaskGradOp = defineOp({
   scalars: { layer: 'int', tau: 'float' },
   types: ['f32'],
   inputTypes: { counts: 'i32' },
-  shapes: ({ norm }) => ({ dnorm: norm }),
+  shapes({ norm, g, levels, counts }, _, { layer }) {
+    checkRow('channelMaskGrad', levels, counts, layer);
+    needShape('channelMaskGrad', 'g', g, norm);
+    return { dnorm: norm };
+  },
   reference({ norm, g, levels, counts }, { dnorm }, _, { layer, tau }) {
     const t = levels.data[3 * layer + 2] as number;
     if (counts.data[2 * layer] === 0) return;

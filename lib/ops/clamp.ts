@@ -2,6 +2,7 @@ import { checkFits } from '../core/dtype.js';
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { defineOp, type OpCase } from '../core/op.js';
 import { run } from '../core/run.js';
+import { needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 
 const special: OpCase = {
@@ -42,7 +43,10 @@ export const clampGradOp = defineOp({
   inputs: { x: 'const', g: 'const' },
   outputs: { dx: 'const' },
   scalars: { min: 'float', max: 'float' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, g }) {
+    needShape('clampGrad', 'g', g, x);
+    return { dx: x };
+  },
   reference({ x, g }, { dx }, _attrs, { min, max }) {
     for (let i = 0; i < dx.data.length; i++) {
       const inside = (x.data[i] as number) >= min && (x.data[i] as number) <= max;

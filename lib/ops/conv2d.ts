@@ -2,7 +2,7 @@ import { SecateurError, checkOptions } from '../core/errors.js';
 import { type OpCase, type RefArray, defineOp } from '../core/op.js';
 import { precision } from '../core/precision.js';
 import { run } from '../core/run.js';
-import { type Shape, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, shapeError, showShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { sumToOp } from './broadcast.js';
 import { type Pair, checkImages, pairOf, slidingExtents } from './window.js';
@@ -33,30 +33,25 @@ const attrs = {
   precision: ['high', 'highest'],
 } as const;
 
-function outputShape(x: Shape, weight: Shape, bias: Shape | undefined, geometry: Geometry): Shape {
-  checkImages('conv2d', x);
+function outputShape(op: string, x: Shape, weight: Shape, bias: Shape | undefined, geometry: Geometry): Shape {
+  checkImages(op, x);
   const { groups } = geometry;
   const [n, , , channels] = x as readonly [number, number, number, number];
   if (weight.length !== 4 || (weight[1] as number) < 1 || (weight[2] as number) < 1)
-    throw shapeError(
-      'conv2d',
-      `weight of shape ${showShape(weight)}`,
-      '[out, kernel height, kernel width, in / groups]',
-    );
+    throw shapeError(op, `weight of shape ${showShape(weight)}`, '[out, kernel height, kernel width, in / groups]');
   const out = weight[0] as number;
-  if (channels < 1) throw shapeError('conv2d', `shape ${showShape(x)}`, 'at least one channel');
+  if (channels < 1) throw shapeError(op, `shape ${showShape(x)}`, 'at least one channel');
   if (channels % groups !== 0 || out % groups !== 0)
-    throw shapeError('conv2d', `${channels} channels to ${out} in ${groups} groups`, 'groups that divide both');
+    throw shapeError(op, `${channels} channels to ${out} in ${groups} groups`, 'groups that divide both');
   if (weight[3] !== channels / groups) {
     throw shapeError(
-      'conv2d',
+      op,
       `weight of shape ${showShape(weight)} for ${showShape(x)} in ${groups} group${groups === 1 ? '' : 's'}`,
       `${channels / groups} input channels in the weight's last axis`,
     );
   }
-  if (bias !== undefined && (bias.length !== 1 || bias[0] !== out))
-    throw shapeError('conv2d', `bias of shape ${showShape(bias)}`, `[${out}]`);
-  return [n, ...slidingExtents('conv2d', x, { ...geometry, kernel: weight.slice(1, 3) }), out];
+  needShape(op, 'bias', bias, [out]);
+  return [n, ...slidingExtents(op, x, { ...geometry, kernel: weight.slice(1, 3) }), out];
 }
 
 /** Calls f(start of y's and x's and weight's channels, out channel) for every product of a filter row with a pixel. */
@@ -158,7 +153,7 @@ export const conv2dOp = defineOp({
   attrs,
   saves: ['x', 'weight'],
   cast: 'low',
-  shapes: ({ x, weight, bias }, geometry) => ({ y: outputShape(x, weight, bias, geometry) }),
+  shapes: ({ x, weight, bias }, geometry) => ({ y: outputShape('conv2d', x, weight, bias, geometry) }),
   backward: ({ saved: { x, weight }, attrs: geometry, grads: { y: g } }) => ({
     x: (to) => run(conv2dGradInputOp, { g, weight }, { ...geometry, shape: x.shape }, to).dx,
     weight: (to) => run(conv2dGradWeightOp, { x, g }, { ...geometry, shape: weight.shape }, to).dw,
@@ -216,7 +211,10 @@ export const conv2dGradInputOp = defineOp({
   inputs: { g: 'const', weight: 'const' },
   outputs: { dx: 'const' },
   attrs: { ...attrs, shape: 'ints' },
-  shapes: (_, { shape }) => ({ dx: shape }),
+  shapes({ g, weight }, { shape, ...geometry }) {
+    needShape('conv2dGradInput', 'g', g, outputShape('conv2dGradInput', shape, weight, undefined, geometry));
+    return { dx: shape };
+  },
   reference({ g, weight }, { dx }, geometry) {
     visit(dx.shape, weight.shape, g.shape, geometry, (at, from, filter, depth) => {
       const scale = g.data[at] as number;
@@ -249,7 +247,10 @@ export const conv2dGradWeightOp = defineOp({
   inputs: { x: 'const', g: 'const' },
   outputs: { dw: 'const' },
   attrs: { ...attrs, shape: 'ints' },
-  shapes: (_, { shape }) => ({ dw: shape }),
+  shapes({ x, g }, { shape, ...geometry }) {
+    needShape('conv2dGradWeight', 'g', g, outputShape('conv2dGradWeight', x, shape, undefined, geometry));
+    return { dw: shape };
+  },
   reference({ x, g }, { dw }, geometry) {
     visit(x.shape, dw.shape, g.shape, geometry, (at, from, filter, depth) => {
       const scale = g.data[at] as number;

@@ -1,7 +1,7 @@
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { type Reduction, checkClasses, classOf, lossShape, reduction } from './lossTarget.js';
 
@@ -152,7 +152,13 @@ export const crossEntropyGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs,
   inputTypes: { target: 'i32', weight: 'f32', stats: 'f32', divisor: 'f32', g: 'f32' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, target, weight, stats, divisor, g }, { reduction }) {
+    checkClasses('crossEntropyGrad', x, target, weight);
+    needShape('crossEntropyGrad', 'stats', stats, [...target, 2]);
+    needShape('crossEntropyGrad', 'divisor', divisor, []);
+    needShape('crossEntropyGrad', 'g', g, lossShape(target, reduction));
+    return { dx: x };
+  },
   reference({ x, target, weight, stats, divisor, g }, { dx }, { labelSmoothing, ignoreIndex, reduction }) {
     const n = classesOf(x.shape);
     const w = (k: number): number => weight?.data[k] ?? 1;

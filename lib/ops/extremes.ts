@@ -7,6 +7,7 @@ import {
   type ReductionOptions,
   axesOf,
   axisAttrs,
+  needReduced,
   outputIndex,
   reducedShapeOfSome,
   reductionCases,
@@ -95,7 +96,11 @@ export const extremeGradOp = defineOp({
   inputs: { x: 'const', y: 'const', g: 'const' },
   outputs: { dx: 'const' },
   attrs: { dim: 'ints' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, y, g }, { dim }) {
+    needReduced('extremeGrad', 'y', y, x, dim);
+    needReduced('extremeGrad', 'g', g, x, dim);
+    return { dx: x };
+  },
   reference({ x, y, g }, { dx }, { dim }) {
     const at = outputIndex('extremeGrad', x.shape, dim);
     const ties = new Float64Array(y.data.length);

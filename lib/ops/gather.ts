@@ -1,6 +1,6 @@
 import { type RefArray, defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, normalAxis, sameShape, shapeError, showShape, stridesOf } from '../core/shape.js';
+import { type Shape, needShape, normalAxis, shapeError, showShape, stridesOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { checkIndices } from './indices.js';
 
@@ -79,8 +79,7 @@ export const gatherGradOp = defineOp({
   attrs: { shape: 'ints', dim: 'int' },
   shapes({ index, g }, { shape, dim }) {
     check('gatherGrad', shape, dim, index);
-    if (!sameShape(index, g))
-      throw shapeError('gatherGrad', `g ${showShape(g)}`, `the shape of index ${showShape(index)}`);
+    needShape('gatherGrad', 'g', g, index);
     return { dx: shape };
   },
   reference({ index, g }, { dx }, { dim }) {
@@ -104,8 +103,7 @@ export const scatterAddOp = defineOp({
   saves: ['index'],
   shapes({ x, index, src }, { dim }) {
     check('scatterAdd', x, dim, index);
-    if (!sameShape(index, src))
-      throw shapeError('scatterAdd', `src ${showShape(src)}`, `the shape of index ${showShape(index)}`);
+    needShape('scatterAdd', 'src', src, index);
     return { y: x };
   },
   backward: ({ saved: { index }, grads: { y: g }, attrs: { dim } }) => ({

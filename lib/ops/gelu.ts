@@ -1,6 +1,7 @@
 import { checkOptions } from '../core/errors.js';
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
+import { needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { erfOf } from './erf.js';
 
@@ -43,7 +44,10 @@ export const geluGradOp = defineOp({
   inputs: { x: 'const', g: 'const' },
   outputs: { dx: 'const' },
   attrs: { approximate: forms },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, g }) {
+    needShape('geluGrad', 'g', g, x);
+    return { dx: x };
+  },
   reference({ x, g }, { dx }, { approximate }) {
     for (let i = 0; i < dx.data.length; i++) {
       const v = x.data[i] as number;

@@ -1,9 +1,16 @@
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { normalAxis, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, normalAxis, shapeError, showShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { checkIndices } from './indices.js';
 import { reshape } from './reshape.js';
+
+function selectedShape(op: string, x: Shape, index: Shape, dim: number): Shape {
+  if (x.length === 0 || index.length !== 1)
+    throw shapeError(op, `x ${showShape(x)} and index ${showShape(index)}`, 'an axis in x and one in index');
+  const axis = normalAxis(op, dim, x.length);
+  return x.map((n, d) => (d === axis ? (index[0] as number) : n));
+}
 
 export const indexSelectOp = defineOp({
   name: 'indexSelect',
@@ -13,16 +20,7 @@ export const indexSelectOp = defineOp({
   attrs: { dim: 'int' },
   types: ['f32', 'bf16', 'i32', 'u8'],
   saves: ['index'],
-  shapes({ x, index }, { dim }) {
-    if (x.length === 0 || index.length !== 1)
-      throw shapeError(
-        'indexSelect',
-        `x ${showShape(x)} and index ${showShape(index)}`,
-        'an axis in x and one in index',
-      );
-    const axis = normalAxis('indexSelect', dim, x.length);
-    return { y: x.map((n, d) => (d === axis ? (index[0] as number) : n)) };
-  },
+  shapes: ({ x, index }, { dim }) => ({ y: selectedShape('indexSelect', x, index, dim) }),
   backward: ({ saved: { index }, grads: { y: g }, inputs: { x }, attrs: { dim } }) => ({
     x: (to) => run(indexSelectGradOp, { index, g }, { shape: x.shape, dim }, to).dx,
   }),
@@ -71,7 +69,10 @@ export const indexSelectGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs: { shape: 'ints', dim: 'int' },
   accumulates: true,
-  shapes: (_, { shape }) => ({ dx: shape }),
+  shapes({ index, g }, { shape, dim }) {
+    needShape('indexSelectGrad', 'g', g, selectedShape('indexSelectGrad', shape, index, dim));
+    return { dx: shape };
+  },
   reference({ index, g }, { dx }, { dim }) {
     const axis = dim < 0 ? dim + dx.shape.length : dim;
     const extent = dx.shape[axis] as number;

@@ -1,7 +1,7 @@
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { defineOp, type RefArray } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, shapeError, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, shapeError, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { checkSameShape } from './lossTarget.js';
 
@@ -11,6 +11,11 @@ export interface KlDivOptions {
 }
 
 const classesOf = (x: Shape): number => x[x.length - 1] as number;
+
+function checkLogits(op: string, student: Shape, teacher: Shape): void {
+  checkSameShape(op, student, teacher);
+  if (student.length === 0) throw shapeError(op, 'scalars', '[..., classes]');
+}
 
 /** Log-probabilities of a row at a temperature, with its maximum and the logarithm of its sum of exponentials. */
 function logRow(x: RefArray, row: number, n: number, temperature: number) {
@@ -30,8 +35,7 @@ export const klDivOp = defineOp({
   saves: ['student', 'teacher', 'stats'],
   cast: 'widest',
   shapes({ student, teacher }, { temperature }) {
-    checkSameShape('klDiv', student, teacher);
-    if (student.length === 0) throw shapeError('klDiv', 'scalars', '[..., classes]');
+    checkLogits('klDiv', student, teacher);
     if (!(temperature > 0)) {
       throw new SecateurError('ERR_ARGUMENT', `klDiv: temperature is ${temperature}; needs a number above 0.`, {
         temperature,
@@ -106,7 +110,12 @@ export const klDivGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs: { temperature: 'float' },
   inputTypes: { stats: 'f32', g: 'f32' },
-  shapes: ({ student }) => ({ dx: student }),
+  shapes({ student, teacher, stats, g }) {
+    checkLogits('klDivGrad', student, teacher);
+    needShape('klDivGrad', 'stats', stats, [...student.slice(0, -1), 4]);
+    needShape('klDivGrad', 'g', g, []);
+    return { dx: student };
+  },
   reference({ student, teacher, stats, g }, { dx }, { temperature }) {
     const n = classesOf(student.shape);
     const rows = stats.data.length / 4;

@@ -1,7 +1,7 @@
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, shapeError, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 
 export interface LayerNormOptions {
@@ -10,6 +10,11 @@ export interface LayerNormOptions {
 }
 
 const features = (x: Shape): number => x[x.length - 1] as number;
+
+function rowsOf(op: string, x: Shape): Shape {
+  if (x.length === 0) throw shapeError(op, 'a scalar', 'at least one axis to normalise');
+  return x.slice(0, -1);
+}
 
 export const layerNormOp = defineOp({
   name: 'layerNorm',
@@ -20,17 +25,11 @@ export const layerNormOp = defineOp({
   outputTypes: { mean: 'f32', rstd: 'f32' },
   saves: ['x', 'weight', 'mean', 'rstd'],
   shapes({ x, weight, bias }, { eps }) {
-    if (x.length === 0) throw shapeError('layerNorm', 'a scalar', 'at least one axis to normalise');
-    for (const [name, p] of [
-      ['weight', weight],
-      ['bias', bias],
-    ] as const) {
-      if (p !== undefined && (p.length !== 1 || p[0] !== features(x)))
-        throw shapeError('layerNorm', `${name} of shape ${showShape(p)} for x ${showShape(x)}`, `[${features(x)}]`);
-    }
+    const rows = rowsOf('layerNorm', x);
+    needShape('layerNorm', 'weight', weight, [features(x)]);
+    needShape('layerNorm', 'bias', bias, [features(x)]);
     if (!(eps >= 0))
       throw new SecateurError('ERR_ARGUMENT', `layerNorm: eps is ${eps}; needs a number, 0 or more.`, { eps });
-    const rows = x.slice(0, -1);
     return { y: x, mean: rows, rstd: rows };
   },
   backward({ saved: { x, weight, mean, rstd }, grads: { y: g } }) {
@@ -94,7 +93,15 @@ export const layerNormGradOp = defineOp({
   outputs: { dx: 'const', dweight: 'const', dbias: 'const' },
   inputTypes: { weight: 'f32', mean: 'f32', rstd: 'f32' },
   outputTypes: { dweight: 'f32', dbias: 'f32' },
-  shapes: ({ x }) => ({ dx: x, dweight: [features(x)], dbias: [features(x)] }),
+  shapes({ x, weight, mean, rstd, g }) {
+    const rows = rowsOf('layerNormGrad', x);
+    const perFeature = [features(x)];
+    needShape('layerNormGrad', 'weight', weight, perFeature);
+    needShape('layerNormGrad', 'mean', mean, rows);
+    needShape('layerNormGrad', 'rstd', rstd, rows);
+    needShape('layerNormGrad', 'g', g, x);
+    return { dx: x, dweight: perFeature, dbias: perFeature };
+  },
   reference({ x, weight, mean, rstd, g }, { dx, dweight, dbias }) {
     const n = features(x.shape);
     for (let r = 0; r < mean.data.length; r++) {

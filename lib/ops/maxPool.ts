@@ -1,9 +1,17 @@
 import { checkOptions } from '../core/errors.js';
 import { type OpCase, defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import type { Shape } from '../core/shape.js';
+import { type Shape, needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
-import { type Pair, type PoolOptions, type Sliding, checkImages, poolWindow, slidingExtents } from './window.js';
+import {
+  type Pair,
+  type PoolOptions,
+  type Sliding,
+  checkImages,
+  checkPooled,
+  poolWindow,
+  slidingExtents,
+} from './window.js';
 
 // The winner of a window is kept as its place in the window: one byte, unless the window has more places.
 const places = (kernel: unknown): 'u8' | 'i32' => {
@@ -102,7 +110,11 @@ export const maxPool2dGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs: { kernel: 'ints', stride: 'ints', padding: 'ints', shape: 'ints' },
   inputTypes: { winner: 'any' },
-  shapes: (_, { shape }) => ({ dx: shape }),
+  shapes({ g, winner }, { shape, ...window }) {
+    checkPooled('maxPool2dGrad', shape, g, window);
+    needShape('maxPool2dGrad', 'winner', winner, g);
+    return { dx: shape };
+  },
   reference({ g, winner }, { dx }, attrs) {
     visit(dx.shape, g.shape, attrs, (at, place, from) => {
       if (winner.data[at] === place) dx.data[from] = (dx.data[from] as number) + (g.data[at] as number);

@@ -1,7 +1,7 @@
 import { checkOptions } from '../core/errors.js';
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import { sizeOf } from '../core/shape.js';
+import { needShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { type Reduction, checkSameShape, lossShape, reduction } from './lossTarget.js';
 
@@ -66,7 +66,11 @@ export const mseLossGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs: { reduction },
   inputTypes: { g: 'f32' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, target, g }, { reduction }) {
+    checkSameShape('mseLossGrad', x, target);
+    needShape('mseLossGrad', 'g', g, lossShape(x, reduction));
+    return { dx: x };
+  },
   reference({ x, target, g }, { dx }, { reduction }) {
     const n = reduction === 'mean' ? x.data.length : 1;
     for (let i = 0; i < x.data.length; i++) {

@@ -1,7 +1,7 @@
 import { checkOptions } from '../core/errors.js';
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
-import type { Shape } from '../core/shape.js';
+import { type Shape, needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { type Reduction, checkClasses, classOf, lossShape, reduction } from './lossTarget.js';
 
@@ -90,7 +90,12 @@ export const nllLossGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs,
   inputTypes: { target: 'i32', weight: 'f32', divisor: 'f32', g: 'f32' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, target, weight, divisor, g }, { reduction }) {
+    checkClasses('nllLossGrad', x, target, weight);
+    needShape('nllLossGrad', 'divisor', divisor, []);
+    needShape('nllLossGrad', 'g', g, lossShape(target, reduction));
+    return { dx: x };
+  },
   reference({ x, target, weight, divisor, g }, { dx }, { ignoreIndex, reduction }) {
     const n = classesOf(x.shape);
     for (let r = 0; r < target.data.length; r++) {

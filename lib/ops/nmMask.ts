@@ -1,7 +1,7 @@
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { defineOp, type RefArray } from '../core/op.js';
 import { run } from '../core/run.js';
-import { shapeError, showShape, type Shape } from '../core/shape.js';
+import { type Shape, needShape, shapeError, showShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { boundary, checkTau, softMaskAt } from './softMask.js';
 
@@ -115,8 +115,9 @@ export const nmSoftWeightGradOp = defineOp({
   scalars: { tau: 'float' },
   inputTypes: { w: 'f32' },
   outputTypes: { dw: 'f32' },
-  shapes({ w }, { n, m }) {
+  shapes({ w, g }, { n, m }) {
     checkGroups('nmSoftWeightGrad', w, n, m);
+    needShape('nmSoftWeightGrad', 'g', g, w);
     return { dw: w };
   },
   reference({ w, g }, { dw }, { n, m }, { tau }) {

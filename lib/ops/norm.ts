@@ -7,6 +7,7 @@ import {
   type ReductionOptions,
   axesOf,
   axisAttrs,
+  needReduced,
   outputIndex,
   reducedShape,
   reductionCases,
@@ -61,7 +62,11 @@ export const normGradOp = defineOp({
   inputs: { x: 'const', y: 'const', g: 'const' },
   outputs: { dx: 'const' },
   attrs: { dim: 'ints', p: kinds },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, y, g }, { dim }) {
+    needReduced('normGrad', 'y', y, x, dim);
+    needReduced('normGrad', 'g', g, x, dim);
+    return { dx: x };
+  },
   reference({ x, y, g }, { dx }, { dim, p }) {
     const at = outputIndex('normGrad', x.shape, dim);
     const ties = new Float64Array(y.data.length);

@@ -1,6 +1,7 @@
 import { checkOptions } from '../core/errors.js';
 import { defineOp, type CaseInput, type RefArray } from '../core/op.js';
 import { run } from '../core/run.js';
+import { needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { boundary, checkTau, softMaskAt } from './softMask.js';
 import { checkRow, type ThresholdRow } from './threshold.js';
@@ -110,7 +111,11 @@ export const pdpWeightGradOp = defineOp({
   scalars: { layer: 'int', tau: 'float' },
   inputTypes: { w: 'f32', levels: 'f32', counts: 'i32' },
   outputTypes: { dw: 'f32' },
-  shapes: ({ w }) => ({ dw: w }),
+  shapes({ w, g, levels, counts }, _, { layer }) {
+    checkRow('pdpWeightGrad', levels, counts, layer);
+    needShape('pdpWeightGrad', 'g', g, w);
+    return { dw: w };
+  },
   reference({ w, g, levels, counts }, { dw }, attrs, { layer, tau }) {
     const row = [...levels.data.subarray(3 * layer, 3 * layer + 3)];
     const dense = counts.data[2 * layer] === 0;

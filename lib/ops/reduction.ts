@@ -1,7 +1,7 @@
 // What reductions over axes have in common.
 import { SecateurError } from '../core/errors.js';
 import type { OpCase } from '../core/op.js';
-import { type Shape, normalAxis, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, normalAxis, shapeError, showShape, sizeOf } from '../core/shape.js';
 import { broadcastIndex } from './pointwise.js';
 
 export interface ReductionOptions {
@@ -44,6 +44,11 @@ export function reducedShape(op: string, x: Shape, { dim, keepdim }: Axes): Shap
   if (keepdim) return keptShape(op, x, dim);
   const axes = reducedAxes(op, x, dim);
   return x.filter((_, i) => !axes.has(i));
+}
+
+/** Refuses what is not the shape of `x` reduced over `dim`, its reduced axes kept or not; what is absent fits. */
+export function needReduced(op: string, name: string, came: Shape | undefined, x: Shape, dim: readonly number[]): void {
+  if (came !== undefined) needShape(op, name, came, reducedShape(op, x, { dim, keepdim: came.length === x.length }));
 }
 
 /** As `reducedShape`, for what has no value over nothing, like a maximum. */

@@ -1,5 +1,6 @@
 import { defineOp } from '../core/op.js';
 import { run } from '../core/run.js';
+import { needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 
 export const reluOp = defineOp({
@@ -30,7 +31,10 @@ export const reluGradOp = defineOp({
   name: 'reluGrad',
   inputs: { y: 'const', g: 'const' },
   outputs: { dx: 'const' },
-  shapes: ({ y }) => ({ dx: y }),
+  shapes({ y, g }) {
+    needShape('reluGrad', 'g', g, y);
+    return { dx: y };
+  },
   reference({ y, g }, { dx }) {
     for (let i = 0; i < dx.data.length; i++) dx.data[i] = (y.data[i] as number) <= 0 ? 0 : (g.data[i] as number);
   },

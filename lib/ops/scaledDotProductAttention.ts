@@ -1,7 +1,7 @@
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { defineOp, type RefArray } from '../core/op.js';
 import { run } from '../core/run.js';
-import { type Shape, sameShape, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, sameShape, shapeError, showShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 
 export interface AttentionOptions {
@@ -16,19 +16,18 @@ export interface AttentionOptions {
 const attrs = { causal: 'bool', scale: 'float' } as const;
 const name = 'scaledDotProductAttention';
 
-function check(q: Shape, k: Shape, v: Shape, keyMask: Shape | undefined, scale: number): void {
+function check(op: string, q: Shape, k: Shape, v: Shape, keyMask: Shape | undefined, scale: number): void {
   const fits = q.length === 4 && k.length === 4 && sameShape(k, v) && q[0] === k[0] && q[1] === k[1] && q[3] === k[3];
   if (!fits) {
     throw shapeError(
-      name,
+      op,
       `q ${showShape(q)}, k ${showShape(k)}, v ${showShape(v)}`,
       'q [batch, heads, queries, D], k and v [batch, heads, keys, D]',
     );
   }
-  if (keyMask !== undefined && !sameShape(keyMask, [k[0] as number, k[2] as number]))
-    throw shapeError(name, `keyMask ${showShape(keyMask)}`, `[batch, keys]: [${k[0]}, ${k[2]}]`);
+  needShape(op, 'keyMask', keyMask, [k[0] as number, k[2] as number]);
   if (!Number.isFinite(scale))
-    throw new SecateurError('ERR_ARGUMENT', `${name}: scale is ${scale}; needs a finite number.`, { scale });
+    throw new SecateurError('ERR_ARGUMENT', `${op}: scale is ${scale}; needs a finite number.`, { scale });
 }
 
 /** Scores of one query against all keys of its head, `-Infinity` where it may not look, in double precision. */
@@ -62,7 +61,7 @@ export const scaledDotProductAttentionOp = defineOp({
   saves: ['q', 'k', 'v', 'keyMask', 'lse'],
   cast: 'low',
   shapes({ q, k, v, keyMask }, { scale }) {
-    check(q, k, v, keyMask, scale);
+    check(name, q, k, v, keyMask, scale);
     return { y: q, lse: q.slice(0, 3) };
   },
   backward({ saved: { q, k, v, keyMask, lse }, attrs, grads: { y: g } }) {
@@ -164,7 +163,12 @@ export const scaledDotProductAttentionGradOp = defineOp({
   outputs: { dq: 'const', dk: 'const', dv: 'const' },
   attrs,
   inputTypes: { keyMask: 'u8', lse: 'f32' },
-  shapes: ({ q, k, v }) => ({ dq: q, dk: k, dv: v }),
+  shapes({ q, k, v, keyMask, lse, g }, { scale }) {
+    check('scaledDotProductAttentionGrad', q, k, v, keyMask, scale);
+    needShape('scaledDotProductAttentionGrad', 'lse', lse, q.slice(0, 3));
+    needShape('scaledDotProductAttentionGrad', 'g', g, q);
+    return { dq: q, dk: k, dv: v };
+  },
   reference({ q, k, v, keyMask, lse, g }, { dq, dk, dv }, attrs) {
     const [, , queries, d] = q.shape as [number, number, number, number];
     const keys = k.shape[2] as number;

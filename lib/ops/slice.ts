@@ -85,6 +85,8 @@ export const sliceGradOp = defineOp({
   outputs: { dx: 'const' },
   attrs: { shape: 'ints', starts: 'ints', steps: 'ints' },
   shapes({ g }, { shape, starts, steps }) {
+    if (g.length !== shape.length)
+      throw shapeError('sliceGrad', `g of shape ${showShape(g)}`, `as many axes as ${showShape(shape)}`);
     check('sliceGrad', shape, starts, g, steps);
     return { dx: shape };
   },

@@ -9,6 +9,7 @@ import {
   axesOf,
   axisAttrs,
   keptShape,
+  needReduced,
   outputIndex,
   reducedShape,
   reductionCases,
@@ -73,7 +74,10 @@ export const meanGradOp = defineOp({
   inputs: { g: 'const' },
   outputs: { dx: 'const' },
   attrs: { dim: 'ints', shape: 'ints' },
-  shapes: (_, { shape }) => ({ dx: shape }),
+  shapes({ g }, { dim, shape }) {
+    needReduced('meanGrad', 'g', g, shape, dim);
+    return { dx: shape };
+  },
   reference({ g }, { dx }, { dim, shape }) {
     const at = outputIndex('meanGrad', shape, dim);
     const n = termsOf('meanGrad', shape, dim);

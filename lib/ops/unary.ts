@@ -1,6 +1,6 @@
 import { defineOp, type OpCase, type RefArray } from '../core/op.js';
 import { run } from '../core/run.js';
-import type { Shape } from '../core/shape.js';
+import { type Shape, needShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { div, mul } from './binary.js';
 import { erfOf } from './erf.js';
@@ -37,7 +37,10 @@ function slope(name: string, f: (saved: number) => number, values: readonly numb
     name,
     inputs: { saved: 'const', g: 'const' },
     outputs: { dx: 'const' },
-    shapes: ({ g }: { g: Shape }) => ({ dx: g }),
+    shapes({ saved, g }: { saved: Shape; g: Shape }): { dx: Shape } {
+      needShape(name, 'g', g, saved);
+      return { dx: g };
+    },
     reference({ saved, g }: { saved: RefArray; g: RefArray }, { dx }: { dx: RefArray }): void {
       for (let i = 0; i < dx.data.length; i++) dx.data[i] = (g.data[i] as number) * f(saved.data[i] as number);
     },

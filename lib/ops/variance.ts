@@ -7,6 +7,7 @@ import {
   type ReductionOptions,
   axesOf,
   axisAttrs,
+  needReduced,
   outputIndex,
   reducedShape,
   reductionCases,
@@ -113,7 +114,12 @@ export const varGradOp = defineOp({
   inputTypes: { mean: 'f32' },
   outputs: { dx: 'const' },
   attrs: { dim: 'ints', correction: 'float' },
-  shapes: ({ x }) => ({ dx: x }),
+  shapes({ x, mean, g, std }, { dim }) {
+    needReduced('varGrad', 'mean', mean, x, dim);
+    needReduced('varGrad', 'g', g, x, dim);
+    needReduced('varGrad', 'std', std, x, dim);
+    return { dx: x };
+  },
   reference({ x, mean, g, std }, { dx }, { dim, correction }) {
     const at = outputIndex('varGrad', x.shape, dim);
     const n = Math.max(0, termsOf('varGrad', x.shape, dim) - correction);

@@ -1,5 +1,5 @@
 import { SecateurError } from '../core/errors.js';
-import { type Shape, shapeError, showShape } from '../core/shape.js';
+import { type Shape, needShape, sameShape, shapeError, showShape } from '../core/shape.js';
 
 /** A number for both image axes, or one for each: `[height, width]`. */
 export type Pair = number | readonly [number, number];
@@ -52,6 +52,17 @@ export function slidingExtents(op: string, x: Shape, window: Sliding): [number, 
 /** Refuses what is not `[N, H, W, C]`. */
 export function checkImages(op: string, x: Shape): void {
   if (x.length !== 4) throw shapeError(op, `shape ${showShape(x)}`, 'four axes, [N, H, W, C]');
+}
+
+/** Refuses a gradient `g` that no pooling of images of shape `x` can have, with `ceilMode` or without. */
+export function checkPooled(op: string, x: Shape, g: Shape, window: Sliding): void {
+  checkImages(op, x);
+  const pooled = (ceilMode: boolean): Shape => [
+    x[0] as number,
+    ...slidingExtents(op, x, { ...window, ceilMode }),
+    x[3] as number,
+  ];
+  if (!sameShape(g, pooled(true))) needShape(op, 'g', g, pooled(false));
 }
 
 export interface PoolOptions {
