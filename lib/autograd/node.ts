@@ -34,7 +34,7 @@ export class Node implements GradNode {
   readonly apply: Apply;
   /** Gradients that have arrived, by output. */
   grads: (Tensor | undefined)[] = [];
-  readonly #watched = false;
+  #watched = false;
 
   constructor(
     name: string,
