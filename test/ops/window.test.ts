@@ -1,5 +1,7 @@
 // What the functions on images check and choose before their ops run.
 import t, { type Test } from 'tap';
+import { run } from '../../lib/core/run.js';
+import { maxPool2dGradOp } from '../../lib/ops/maxPool.js';
 import {
   SecateurError,
   type Tensor,
@@ -107,6 +109,17 @@ t.test('the gradient of a weight is written into its slot, and added there', (t)
     t.ok(
       slot.doubles().every((v, i) => Math.abs(v - 2 * (once[i] as number)) < 1e-4),
       'and then twice the gradient',
+    );
+  });
+  t.end();
+});
+
+t.test('the gradient of max pooling takes no winners of another dtype', (t) => {
+  scope(() => {
+    const g = images(1, 2, 2, 3);
+    const window = { kernel: [2, 2], stride: [2, 2], padding: [0, 0], shape: [1, 4, 4, 3] };
+    refused(t, 'ERR_KERNEL', 'winner must be u8 or i32', () =>
+      run(maxPool2dGradOp, { g, winner: g.cast('bf16') }, window).dx.data(),
     );
   });
   t.end();

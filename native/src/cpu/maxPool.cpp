@@ -1,6 +1,7 @@
 // Largest value of sliding windows over [N, H, W, C]. Channels lie next to each other, so every loop runs over them;
 // a block of them keeps its running maximum on the stack.
 #include "ops/maxPool.h"
+#include "core/error.h"
 #include "cpu/parallel.h"
 #include "cpu/vector.h"
 
@@ -150,8 +151,10 @@ KERNEL(maxPool2dGrad, F32 | BF16)(const MaxPool2dGradArgs& a) {
     using T = decltype(tag);
     if (a.winner.dtype == DType::u8) {
       backward<T, std::uint8_t>(a);
-    } else {
+    } else if (a.winner.dtype == DType::i32) {
       backward<T, std::int32_t>(a);
+    } else {
+      fail("winner must be u8 or i32, as maxPool2d gives it.");
     }
   });
 }
