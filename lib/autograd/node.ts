@@ -34,7 +34,7 @@ export class Node implements GradNode {
   readonly apply: Apply;
   /** Gradients that have arrived, by output. */
   grads: (Tensor | undefined)[] = [];
-  #watched = false;
+  readonly #watched: boolean = false;
 
   constructor(
     name: string,
