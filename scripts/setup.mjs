@@ -1,7 +1,7 @@
 // Brings a checkout to where its commands work: Debian packages, npm packages, generated declarations, TypeScript, the
 // native part. Uses nothing but Node itself; every step is skipped when it is done already.
 import { spawnSync } from 'node:child_process';
-import { existsSync, lstatSync, readFileSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -103,9 +103,10 @@ const sources = Math.max(
   time(at('tsconfig.json')),
   ...['lib', 'src', 'test', 'bench'].filter((d) => existsSync(at(d))).map((d) => newest(at(d), /\.ts$/)),
 );
-if (time(at('dist', '.tsbuildinfo')) < sources) {
+if (time(at('dist', '.compiled')) < sources) {
   console.error('secateur: compiling TypeScript');
   run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc')]);
+  writeFileSync(at('dist', '.compiled'), '');
 }
 
 run(process.execPath, [at('scripts', 'generate.mjs')]);
