@@ -121,7 +121,7 @@ export const scatterAddOp = defineOp({
     {
       inputs: { x: [4, 5], index: { shape: [4, 3], values: [0] }, src: [4, 2] },
       attrs: { dim: 1 },
-      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'shape of index' },
+      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'needs [4, 3]' },
     },
   ],
 });

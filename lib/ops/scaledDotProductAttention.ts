@@ -144,7 +144,7 @@ export const scaledDotProductAttentionOp = defineOp({
       name: 'a mask over queries',
       inputs: { q: [1, 2, 3, 4], k: [1, 2, 5, 4], v: [1, 2, 5, 4], keyMask: [1, 3] },
       attrs: { causal: false, scale: 1 },
-      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'keyMask [1, 3]' },
+      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'keyMask of shape [1, 3]' },
     },
     {
       name: 'bench',
