@@ -37,7 +37,9 @@ t.test('2,000 steps', async (t) => {
       if (step % 250 !== 249) return;
       const { live, cached, tensors } = memory.stats();
       native.push(live, tensors, live + cached);
-      resident.push(process.memoryUsage().rss);
+      const { rss, heapTotal } = process.memoryUsage();
+      // V8 sizes its own heap as it likes, and more so with a test runner's instrumentation in it.
+      resident.push(rss - heapTotal);
     },
   });
   await trainer.run();
@@ -50,7 +52,10 @@ t.test('2,000 steps', async (t) => {
       `live bytes, tensors and reserved bytes after ${250 * (i + 1)} steps`,
     );
   const growth = (resident[samples - 1] as number) - (resident[1] as number);
-  t.ok(growth < 24 * 2 ** 20, `resident memory grew by ${(growth / 2 ** 20).toFixed(1)} MiB over the last 1,500 steps`);
+  t.ok(
+    growth < 16 * 2 ** 20,
+    `resident memory outside the JavaScript heap grew by ${(growth / 2 ** 20).toFixed(1)} MiB over the last 1,500 steps`,
+  );
 });
 
 t.test('tensors in scopes leave nothing', (t) => {
