@@ -59,6 +59,7 @@ export const copyOp = defineOp({
     { inputs: { x: [2, 3, 5], from: [3, 1] } },
     { inputs: { x: [4], from: [] } },
     { inputs: { x: [0, 2], from: [2] } },
+    { name: 'past the cache', inputs: { x: [4_200_003], from: [4_200_003] }, dtypes: ['f32'], grad: false },
     { inputs: { x: [3], from: [2, 3] }, refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'copy_' } },
     { name: 'bench', inputs: { x: [1 << 20], from: [1 << 20] }, bench: true, grad: false },
   ],
