@@ -1,4 +1,5 @@
-// Training steps, each side in a process of its own, taking turns.
+// Training steps, each side in a process of its own, taking turns. The limit of a PDP step is our own dense step of the
+// same rounds, and its share the median over the pairs: what is missing to 1 is what pruning costs.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { type Interface, createInterface } from 'node:readline';
@@ -53,6 +54,10 @@ export async function* benchSteps(filter: string, rounds: number, python: string
     if (!`${setting.model} ${setting.dtype} ${setting.mode}`.includes(filter)) continue;
     const argument = JSON.stringify(setting);
     const ours = new Side(process.execPath, [join(here, 'stepWorker.js'), argument]);
+    const dense =
+      setting.mode === 'pdp'
+        ? new Side(process.execPath, [join(here, 'stepWorker.js'), JSON.stringify({ ...setting, mode: 'dense' })])
+        : undefined;
     const peers =
       python === undefined
         ? []
@@ -62,13 +67,17 @@ export async function* benchSteps(filter: string, rounds: number, python: string
           }));
     try {
       await ours.read();
+      await dense?.read();
       for (const { side } of peers) await side.read();
       const times: number[] = [];
+      const denseTimes: number[] = [];
       const peerTimes = peers.map((): number[] => []);
       const warmup = 3;
       for (let r = -warmup; r < rounds; r++) {
         const { ms } = await ours.ask('step');
         if (r >= 0) times.push(ms as number);
+        const plain = (await dense?.ask('step'))?.['ms'];
+        if (r >= 0 && plain !== undefined) denseTimes.push(plain);
         for (const [i, { side }] of peers.entries()) {
           const answer = await side.ask('step');
           if (r >= 0) (peerTimes[i] as number[]).push(answer['ms'] as number);
@@ -90,8 +99,8 @@ export async function* benchSteps(filter: string, rounds: number, python: string
         ms,
         unit: 'samples/s',
         value: (setting.batch / ms) * 1000,
-        limit: null,
-        share: null,
+        limit: dense === undefined ? null : (setting.batch / median(denseTimes)) * 1000,
+        share: dense === undefined ? null : median(denseTimes.map((d, i) => d / (times[i] as number))),
         peer: peer === undefined ? null : `torch ${peer.form}`,
         peerMs,
         ratio: peerMs === null ? null : peerMs / ms,
@@ -100,6 +109,7 @@ export async function* benchSteps(filter: string, rounds: number, python: string
       };
     } finally {
       ours.close();
+      dense?.close();
       for (const { side } of peers) side.close();
     }
   }
