@@ -15,7 +15,7 @@ namespace secateur {
 enum : std::uint32_t { F32 = 1, BF16 = 2, I32 = 4, U8 = 8, ANY = 15 };
 
 // `baseline` files are compiled once and choose instructions at run time themselves (oneDNN).
-enum class Isa : std::uint32_t { baseline, avx2, avx512 };
+enum class Isa : std::uint32_t { baseline, avx2, avx512, cuda };
 
 using KernelEntry = void (*)(const void* args);
 

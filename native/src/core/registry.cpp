@@ -30,6 +30,8 @@ bool runs(Isa isa) {
       return runs(Isa::avx2) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512cd");
+    case Isa::cuda:
+      return false;  // its kernels are in a library of their own
   }
   return false;
 }
@@ -85,7 +87,18 @@ KernelEntry kernelOf(std::uint32_t op) {
   return table[op];
 }
 
-const char* isaName(Isa isa) { return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline"; }
+const char* isaName(Isa isa) {
+  switch (isa) {
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::cuda:
+      return "cuda";
+    default:
+      return "baseline";
+  }
+}
 
 std::vector<std::string> availableIsas() {
   std::vector<std::string> isas;

@@ -1,0 +1,31 @@
+# secateur_images(TARGET FILES...): compiles each .cu file to a fatbin (machine code for every architecture, and PTX for
+# those to come) and links it into TARGET as the symbol secateur_image_<stem>.
+function(secateur_images target)
+  set(generate -gencode arch=compute_80,code=compute_80)
+  foreach(architecture ${SECATEUR_CUDA_ARCHITECTURES})
+    list(APPEND generate -gencode arch=compute_${architecture},code=sm_${architecture})
+  endforeach()
+  # The PTX stays readable, and names the lines it came from.
+  set(flags -std=c++17 --no-compress -lineinfo -Werror all-warnings
+    -Xptxas --warn-on-spills,--warn-on-local-memory-usage,--warn-on-double-precision-use,--warning-as-error
+    -I${CMAKE_SOURCE_DIR}/native/src -I${CMAKE_SOURCE_DIR}/native/cuda)
+  foreach(source ${ARGN})
+    get_filename_component(stem ${source} NAME_WE)
+    set(image ${CMAKE_BINARY_DIR}/images/${stem}.fatbin)
+    add_custom_command(OUTPUT ${image}
+      COMMAND ${NVCC} -fatbin ${flags} ${generate} -MD -MF ${image}.d -MT images/${stem}.fatbin -o ${image} ${source}
+      DEPENDS ${source} DEPFILE ${image}.d VERBATIM COMMENT "CUDA kernels of ${stem}")
+    set(holder ${CMAKE_BINARY_DIR}/images/${stem}.image.cpp)
+    file(CONFIGURE OUTPUT ${holder} @ONLY CONTENT [[
+asm(R"(.pushsection .nv_fatbin,"a"
+.balign 8
+.global secateur_image_@stem@
+.hidden secateur_image_@stem@
+secateur_image_@stem@:
+.incbin "@image@"
+.popsection)");
+]])
+    set_source_files_properties(${holder} PROPERTIES OBJECT_DEPENDS ${image})
+    target_sources(${target} PRIVATE ${holder})
+  endforeach()
+endfunction()
