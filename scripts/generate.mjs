@@ -57,6 +57,17 @@ function fields(op) {
   return out;
 }
 
+/** Reading what changes from step to step again: scalars and the random range. */
+function refresh(op) {
+  const changing = new Set([...op.plan.scalars.map(({ name }) => name), ...(op.random ? ['random'] : [])]);
+  const list = fields(op).filter(([, name]) => changing.has(name));
+  if (list.length === 0) return [];
+  const writes = list.map(([type, name, read]) =>
+    type.startsWith('List') ? `    ${cpp(name)}.assign(d.${read}());` : `    ${cpp(name)} = d.${read}();`,
+  );
+  return ['  template <class D>', '  void refresh(D& d) {', ...writes, '  }'];
+}
+
 function struct(op) {
   const type = `${capital(op.name)}Args`;
   const list = fields(op);
@@ -73,6 +84,7 @@ function struct(op) {
     `  static ${type} decode(D& d) {`,
     `    return {${reads.join(', ')}};`,
     '  }',
+    ...refresh(op),
     '};',
     'namespace ops {',
     `struct ${cpp(op.name)} {`,

@@ -1,5 +1,5 @@
 import { type DType, dtypeCode, isFloat, roundTo, checkDType } from './dtype.js';
-import { type Device, checkDevice, defaultDevice } from './device.js';
+import { type Device, checkDevice, defaultDevice, deviceCode } from './device.js';
 import { SecateurError, checkOptions } from './errors.js';
 import { guarded, native } from './native.js';
 import { adoptTensor } from './run.js';
@@ -112,7 +112,7 @@ function upload<D extends DType>(data: HostData | number[], dtype: D, shape: Sha
   block[0] = shape.length;
   for (let i = 0; i < shape.length; i++) block[i + 1] = shape[i] as number;
   const from: DType = isFloat(dtype) ? 'f32' : dtype;
-  const handle = guarded(() => native.upload(host, dtypeCode[dtype], dtypeCode[from]));
+  const handle = guarded(() => native.upload(host, dtypeCode[dtype], dtypeCode[from], deviceCode(device)));
   return adoptTensor(handle, undefined, dtype, shape, device) as Tensor<D>;
 }
 

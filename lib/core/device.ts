@@ -1,4 +1,5 @@
 import { SecateurError } from './errors.js';
+import { guarded, native } from './native.js';
 
 /**
  * Where a tensor lives. `cpu` is always there. `ref` computes every op by its float64 definition: slow, exact,
@@ -8,6 +9,7 @@ export type Device = 'cpu' | 'cuda' | 'ref';
 
 const devices: readonly Device[] = ['cpu', 'cuda', 'ref'];
 let current: Device = 'cpu';
+let cudaIsOpen = false;
 
 export function checkDevice(where: string, device: unknown): asserts device is Device {
   if (!devices.includes(device as Device)) {
@@ -19,10 +21,35 @@ export function checkDevice(where: string, device: unknown): asserts device is D
       },
     );
   }
-  if (device === 'cuda') {
-    throw new SecateurError('ERR_CUDA_UNAVAILABLE', `${where}: this build has no CUDA backend. Use device 'cpu'.`, {
-      device,
+  if (device === 'cuda' && !cudaIsOpen) {
+    guarded(() => {
+      native.cudaOpen();
     });
+    cudaIsOpen = true;
+  }
+}
+
+/** The number by which the addon knows a device that holds native memory. */
+export function deviceCode(device: Device): number {
+  return device === 'cuda' ? 1 : 0;
+}
+
+/**
+ * A device by name, checked to be there; `auto` is the GPU where one can be used and the CPU elsewhere.
+ *
+ * @throws ERR_DEVICE for another name, ERR_CUDA_UNAVAILABLE with the reason when `cuda` cannot be used
+ */
+export function device(name: Device | 'auto'): Device {
+  if (name !== 'auto') {
+    checkDevice('device', name);
+    return name;
+  }
+  try {
+    checkDevice('device', 'cuda');
+    return 'cuda';
+  } catch (error) {
+    if (error instanceof SecateurError && error.code === 'ERR_CUDA_UNAVAILABLE') return 'cpu';
+    throw error;
   }
 }
 

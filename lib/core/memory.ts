@@ -1,32 +1,33 @@
+import { type Device, deviceCode } from './device.js';
 import { type MemoryStats, guarded, native } from './native.js';
 import { flushReleases } from './tensor.js';
 
-/** The memory of the device, in bytes. */
+/** The memory of a device (default: the CPU), in bytes. */
 export const memory = {
-  /** Live, peak, cached and reserved bytes, the limit, tensors alive, allocations asked for and passed on to the system. */
-  stats(): MemoryStats {
+  /** Live, peak, cached and reserved bytes, the limit, tensors alive (on all devices), allocations asked for and passed on to the system. */
+  stats(device: Device = 'cpu'): MemoryStats {
     flushReleases();
-    return native.memoryStats();
+    return guarded(() => native.memoryStats(deviceCode(device)));
   },
   /** Starts `peak` again from what is live now. */
-  resetPeak(): void {
+  resetPeak(device: Device = 'cpu'): void {
     flushReleases();
-    native.resetPeak();
+    guarded(() => native.resetPeak(deviceCode(device)));
   },
-  /** Refuses (ERR_OOM) to hold more than this many bytes. Default: the machine's memory. */
-  setLimit(bytes: number): void {
-    guarded(() => native.setLimit(bytes));
+  /** Refuses (ERR_OOM) to hold more than this many bytes. Default: the machine's or the GPU's memory. */
+  setLimit(bytes: number, device: Device = 'cpu'): void {
+    guarded(() => native.setLimit(deviceCode(device), bytes));
   },
   /** Gives cached blocks back to the system. */
-  emptyCache(): void {
+  emptyCache(device: Device = 'cpu'): void {
     flushReleases();
-    guarded(() => native.emptyCache());
+    guarded(() => native.emptyCache(deviceCode(device)));
   },
 };
 
-/** Waits until the device has done everything asked of it. Throws what went wrong there. */
-export function synchronize(): void {
-  guarded(() => native.sync());
+/** Waits until a device (default: the CPU) has done everything asked of it. Throws what went wrong there. */
+export function synchronize(device: Device = 'cpu'): void {
+  guarded(() => native.sync(deviceCode(device)));
 }
 
 /** How many threads the CPU's kernels use. Default: OMP_NUM_THREADS, or every core. */

@@ -32,20 +32,30 @@ export interface NativeInfo {
  */
 export interface Native {
   block: Float64Array;
-  run(op: number): void;
+  run(op: number, device: number): void;
   view(handle: number, offset: number): number;
   release(count: number): void;
-  upload(data: ArrayBufferView, dtype: number, dataDtype: number): number;
+  upload(data: ArrayBufferView, dtype: number, dataDtype: number, device: number): number;
   write(handle: number, data: ArrayBufferView, dataDtype: number): void;
   download(handle: number, into: ArrayBufferView, dataDtype: number): void;
-  sync(): void;
-  flush(): Promise<void>;
+  sync(device: number): void;
+  flush(device: number): Promise<void>;
   ops(): string[];
   kernels(): { op: string; isa: string; dtypes: number }[];
-  memoryStats(): MemoryStats;
-  resetPeak(): void;
-  setLimit(bytes: number): void;
-  emptyCache(): void;
+  /** The same for the CUDA backend: needs its library, but no GPU. */
+  cudaKernels(): { op: string; isa: string; dtypes: number }[];
+  /** Opens the GPU, or throws ERR_CUDA_UNAVAILABLE with the reason. */
+  cudaOpen(): void;
+  /** What the CUDA backend found on this machine, as JSON. */
+  cudaDescribe(): string;
+  captureBegin(): number;
+  captureEnd(): number;
+  replay(capture: number, values: number): void;
+  captureRelease(capture: number): void;
+  memoryStats(device: number): MemoryStats;
+  resetPeak(device: number): void;
+  setLimit(device: number, bytes: number): void;
+  emptyCache(device: number): void;
   setThreads(n: number): void;
   info(): NativeInfo;
 }
@@ -102,6 +112,13 @@ export let native: Native = Object.defineProperties(
       'flush',
       'ops',
       'kernels',
+      'cudaKernels',
+      'cudaOpen',
+      'cudaDescribe',
+      'captureBegin',
+      'captureEnd',
+      'replay',
+      'captureRelease',
       'memoryStats',
       'resetPeak',
       'setLimit',

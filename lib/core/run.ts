@@ -1,6 +1,6 @@
 import { type DType, dtypeCode, roundTo } from './dtype.js';
 import { type AnyInputs, checkInputs, deviceOfInputs, outputType } from './checkInputs.js';
-import type { Device } from './device.js';
+import { type Device, deviceCode } from './device.js';
 import { SecateurError, didYouMean } from './errors.js';
 import { asSecateurError, native } from './native.js';
 import type {
@@ -132,7 +132,7 @@ export function runAny(
   try {
     if (op.view !== undefined) makeView(op, inputs, attrs, inShapes, outShapes, outputs);
     else if (where === 'ref') callReference(op, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
-    else callNative(op, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
+    else callNative(op, where, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
   } catch (error) {
     throw asSecateurError(error);
   }
@@ -214,6 +214,7 @@ export function adoptTensor(
 
 function callNative(
   op: AnyOp,
+  where: Device,
   inputs: AnyInputs,
   attrs: Readonly<Record<string, unknown>>,
   scalars: Readonly<Record<string, unknown>>,
@@ -262,7 +263,7 @@ function callNative(
     block[at++] = shape.length;
     for (let i = 0; i < shape.length; i++) block[at++] = shape[i] as number;
   }
-  native.run(id);
+  native.run(id, deviceCode(where));
   at = 0;
   for (const output of plan.outputs) {
     const shape = outShapes[output.name] as Shape | null;
@@ -271,7 +272,7 @@ function callNative(
     outputs[output.name] =
       into !== undefined && output === plan.outputs[0]
         ? into
-        : adoptTensor(handle, undefined, outputType(op, output.type, inputs, attrs), shape, 'cpu');
+        : adoptTensor(handle, undefined, outputType(op, output.type, inputs, attrs), shape, where);
   }
 }
 

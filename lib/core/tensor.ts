@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { type DataOf, type DType, dtypeCode, newData } from './dtype.js';
-import type { Device } from './device.js';
+import { type Device, deviceCode } from './device.js';
 import { SecateurError } from './errors.js';
 import { guarded, native } from './native.js';
 import { type Shape, showShape, sizeOf } from './shape.js';
@@ -226,7 +226,7 @@ export class Tensor<D extends DType = DType> {
   async dataAsync(): Promise<DataOf<D>> {
     const t = this.alive('dataAsync').share();
     try {
-      if (t.cell.values === undefined) await native.flush();
+      if (t.cell.values === undefined) await native.flush(deviceCode(this.device));
       return t.data();
     } finally {
       t.dispose();

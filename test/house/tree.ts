@@ -82,6 +82,8 @@ function parse(file: string): ts.SourceFile {
 export function includesOf(file: string): string[] {
   return [...read(file).matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)].map(([, path = '']) => {
     const near = normalize(join(dirname(file), path));
-    return existsSync(join(root, near)) ? near : join('native/src', path);
+    const found = [near, join('native/cuda', path)].find((candidate) => existsSync(join(root, candidate)));
+    const own = file.startsWith('native/cuda/') ? found : existsSync(join(root, near)) ? near : undefined;
+    return own ?? join('native/src', path);
   });
 }

@@ -1,10 +1,9 @@
 #include "core/allocator.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstdlib>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "core/error.h"
 #include "core/queue.h"
@@ -34,26 +33,22 @@ std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 0xffff
 
 }  // namespace
 
-Allocator::Allocator()
-    : physical_(static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE))) {
-  stats_.limit = physical_;
+Allocator::Allocator(MemorySource& source, Queue& queue, const char* device)
+    : source_(source), queue_(queue), device_(device) {
+  const char* off = std::getenv("SECATEUR_NO_CACHE");
+  caching_ = off == nullptr || std::strcmp(off, "1") != 0;
 }
 
-Allocator::~Allocator() { trim(); }
-
-void* Allocator::fromSystem(std::size_t bytes) {
-  const bool large = bytes > small;
-  void* data = nullptr;
-  if (posix_memalign(&data, large ? std::size_t{2} << 20 : 64, bytes) != 0) return nullptr;
-  // Fewer, larger pages: a fresh 4 KiB page costs 0.19 ms a MiB.
-  if (large) madvise(data, bytes, MADV_HUGEPAGE);
-  return data;
+// Known only once the device is open.
+std::size_t Allocator::limit() {
+  if (stats_.limit == 0) stats_.limit = source_.capacity();
+  return stats_.limit;
 }
 
-bool Allocator::fromPool(std::size_t want, bool hostWritable, Block* block) {
-  const std::uint64_t done = queue().completed();
+bool Allocator::fromPool(Pool& pool, std::size_t want, bool hostWritable, Block* block) {
+  const std::uint64_t done = queue_.completed();
   if (want <= small) {
-    std::vector<Block>& list = small_[classOf(want)];
+    std::vector<Block>& list = pool.small[classOf(want)];
     if (list.empty()) return false;
     // The host wants one that no queued kernel may touch: the one freed longest ago.
     const std::size_t at = hostWritable ? 0 : list.size() - 1;
@@ -62,75 +57,99 @@ bool Allocator::fromPool(std::size_t want, bool hostWritable, Block* block) {
     list.erase(list.begin() + static_cast<std::ptrdiff_t>(at));
     return true;
   }
-  for (auto it = pool_.lower_bound(want); it != pool_.end() && fits(it->first, want); ++it) {
+  for (auto it = pool.large.lower_bound(want); it != pool.large.end() && fits(it->first, want); ++it) {
     if (hostWritable && it->second.freedAt > done) continue;
     *block = it->second;
-    pool_.erase(it);
+    pool.large.erase(it);
     return true;
   }
   return false;
 }
 
+void Allocator::toPool(Pool& pool, Block block) {
+  if (block.bytes <= small) {
+    pool.small[classOf(block.bytes)].push_back(block);
+  } else {
+    pool.large.emplace(block.bytes, block);
+  }
+}
+
 Block Allocator::allocate(std::size_t bytes, bool hostWritable) {
-  const std::size_t want = rounded(bytes);
-  Block pooled;
-  if (fromPool(want, hostWritable, &pooled)) {
-    stats_.cached -= pooled.bytes;
-    stats_.live += pooled.bytes;
-    stats_.allocations++;
-    if (stats_.live > stats_.peak) stats_.peak = stats_.live;
-    return pooled;
-  }
+  const std::size_t want = caching_ ? rounded(bytes) : bytes == 0 ? 1 : bytes;
   Block block;
-  block.bytes = want;
-  if (stats_.live + stats_.cached + want > stats_.limit && stats_.cached > 0) {
-    queue().wait();
-    trim();
-  }
-  if (stats_.live + want <= stats_.limit) {
-    block.data = fromSystem(want);
-    if (block.data == nullptr) {
-      queue().wait();
+  if (caching_ && fromPool(capturing_ == 0 ? pool_ : captures_[capturing_], want, hostWritable, &block)) {
+    stats_.cached -= block.bytes;
+  } else {
+    block.bytes = want;
+    block.capture = capturing_;
+    const auto room = [&] { return stats_.live + stats_.cached + want <= limit(); };
+    if (!room() && capturing_ == 0) {
+      queue_.wait();
       trim();
-      block.data = fromSystem(want);
     }
+    if (room()) {
+      block.data = source_.fromSystem(want);
+      if (block.data == nullptr && capturing_ == 0) {
+        queue_.wait();
+        trim();
+        block.data = source_.fromSystem(want);
+      }
+    }
+    if (block.data == nullptr) {
+      throw Error("ERR_OOM", std::string("out of memory on ") + device_ + ": " + megabytes(bytes) + " requested, " +
+                                 megabytes(stats_.live) + " live, " + megabytes(stats_.cached) + " cached, limit " +
+                                 megabytes(limit()) +
+                                 ". Use a smaller batch, dispose tensors, or raise the limit with memory.setLimit.");
+    }
+    stats_.systemAllocations++;
   }
-  if (block.data == nullptr) {
-    throw Error("ERR_OOM", "out of memory on cpu: " + megabytes(bytes) + " requested, " + megabytes(stats_.live) +
-                               " live, " + megabytes(stats_.cached) + " cached, limit " + megabytes(stats_.limit) +
-                               ". Use a smaller batch, dispose tensors, or raise the limit with memory.setLimit.");
-  }
-  stats_.live += want;
+  stats_.live += block.bytes;
   stats_.allocations++;
-  stats_.systemAllocations++;
   if (stats_.live > stats_.peak) stats_.peak = stats_.live;
   return block;
 }
 
 void Allocator::release(Block block) {
   stats_.live -= block.bytes;
-  stats_.cached += block.bytes;
-  block.freedAt = queue().enqueued();
-  if (block.bytes <= small) {
-    small_[classOf(block.bytes)].push_back(block);
-  } else {
-    pool_.emplace(block.bytes, block);
+  if (!caching_ && capturing_ == 0) {
+    queue_.drain();
+    source_.toSystem(block.data);
+    return;
   }
+  stats_.cached += block.bytes;
+  block.freedAt = queue_.enqueued();
+  // What a step frees while it is captured may be read by its recorded kernels.
+  if (capturing_ != 0) block.capture = capturing_;
+  toPool(block.capture == 0 ? pool_ : captures_[block.capture], block);
+}
+
+void Allocator::forget(std::uint32_t capture) {
+  const auto found = captures_.find(capture);
+  if (found == captures_.end()) return;
+  Pool freed = std::move(found->second);
+  captures_.erase(found);
+  const auto give = [&](Block block) {
+    block.capture = 0;
+    block.freedAt = queue_.enqueued();
+    toPool(pool_, block);
+  };
+  for (const std::vector<Block>& list : freed.small) {
+    for (const Block& block : list) give(block);
+  }
+  for (const auto& entry : freed.large) give(entry.second);
 }
 
 void Allocator::trim() {
-  for (auto& entry : pool_) std::free(entry.second.data);
-  pool_.clear();
-  for (std::vector<Block>& list : small_) {
-    for (const Block& block : list) std::free(block.data);
+  const auto free = [&](const Block& block) {
+    source_.toSystem(block.data);
+    stats_.cached -= block.bytes;
+  };
+  for (const auto& entry : pool_.large) free(entry.second);
+  pool_.large.clear();
+  for (std::vector<Block>& list : pool_.small) {
+    for (const Block& block : list) free(block);
     list.clear();
   }
-  stats_.cached = 0;
-}
-
-Allocator& allocator() {
-  static Allocator instance;
-  return instance;
 }
 
 }  // namespace secateur

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/allocator.h"
+#include "core/device.h"
 #include "core/view.h"
 
 namespace secateur {
@@ -13,15 +13,17 @@ namespace secateur {
 // A block of device memory with an owner count (shared by the views of a tensor).
 class Storage {
  public:
-  explicit Storage(std::size_t bytes, bool hostWritable = false)
-      : block_(allocator().allocate(bytes, hostWritable)), bytes_(bytes) {}
-  ~Storage() { allocator().release(block_); }
+  Storage(Device& device, std::size_t bytes, bool hostWritable = false)
+      : device_(device), block_(device.allocator().allocate(bytes, hostWritable)), bytes_(bytes) {}
+  ~Storage() { device_.allocator().release(block_); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
   void* data() const { return block_.data; }
   std::size_t bytes() const { return bytes_; }
+  Device& device() const { return device_; }
 
  private:
+  Device& device_;
   Block block_;
   std::size_t bytes_;
 };
@@ -34,6 +36,7 @@ class Handles {
   // Throws ERR_DISPOSED for a handle that is not alive.
   const View& view(Handle handle) const;
   const std::shared_ptr<Storage>& storage(Handle handle) const;
+  Device& device(Handle handle) const { return storage(handle)->device(); }
   void release(Handle handle);
   std::size_t alive() const { return alive_; }
 

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "core/scratch.h"
 
 namespace secateur {
 
@@ -50,7 +49,7 @@ Queue::~Queue() {
 
 void Queue::execute(Task& task) {
   // After an error the rest of the queue is stale: it is passed over until somebody has heard of the error.
-  if (error_ == nullptr) {
+  if (error_ == nullptr || task.always()) {
     try {
       task.run();
     } catch (const Error& e) {
@@ -61,7 +60,6 @@ void Queue::execute(Task& task) {
       error_ = std::make_exception_ptr(Error("ERR_KERNEL", std::string(task.name()) + ": unknown failure"));
     }
   }
-  scratchReset();
 }
 
 void Queue::push(std::unique_ptr<Task> task) {
@@ -117,11 +115,6 @@ void Queue::drain() {
 void Queue::wait() {
   drain();
   if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
-}
-
-Queue& queue() {
-  static Queue instance;
-  return instance;
 }
 
 }  // namespace secateur

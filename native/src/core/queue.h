@@ -1,4 +1,4 @@
-// The CPU as an in-order device: one executor thread runs what the host enqueues, so that a training step never blocks
+// A device does things in order: one executor thread runs what the host enqueues, so that a training step never blocks
 // the event loop and the host runs ahead of the kernels.
 #pragma once
 #include <atomic>
@@ -18,6 +18,8 @@ class Task {
   virtual ~Task() = default;
   virtual void run() = 0;
   virtual const char* name() const = 0;
+  // Whether it runs although something before it failed, and nobody has heard of that yet.
+  virtual bool always() const { return false; }
 };
 
 class Queue {
@@ -55,7 +57,5 @@ class Queue {
   bool synchronous_;
   std::thread thread_;
 };
-
-Queue& queue();
 
 }  // namespace secateur

@@ -47,6 +47,14 @@ class List {
   List(const List&) = delete;
   List& operator=(const List&) = delete;
   List& operator=(List&&) = delete;
+  // Takes the entries of another list in place of its own.
+  void assign(List&& other) noexcept {
+    delete[] items_;
+    items_ = other.items_;
+    size_ = other.size_;
+    other.items_ = nullptr;
+    other.size_ = 0;
+  }
   ~List() { delete[] items_; }
   SECATEUR_ALWAYS_INLINE std::size_t size() const { return size_; }
   SECATEUR_ALWAYS_INLINE const T& operator[](std::size_t i) const { return items_[i]; }

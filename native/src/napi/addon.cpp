@@ -8,22 +8,39 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
-#define NAPI_VERSION 8
-#include <napi.h>
-
-#include "core/queue.h"
+#include "core/cudaDevice.h"
+#include "core/device.h"
 #include "core/registry.h"
-#include "core/scratch.h"
-#include "cpu/vecmath.h"
 #include "napi/decoder.h"
+#include "napi/entries.h"
 #include "ops_generated.h"
 
 namespace secateur {
-namespace {
 
-constexpr std::size_t blockLength = std::size_t{1} << 16;
 double* block = nullptr;
+
+Device& deviceArgument(const Napi::Value& value) {
+  return deviceOf(value.As<Napi::Number>().Uint32Value() == 1 ? DeviceCode::cuda : DeviceCode::cpu);
+}
+
+Napi::Array kernelList(Napi::Env env, const KernelRecord* begin, const KernelRecord* end) {
+  auto list = Napi::Array::New(env);
+  std::uint32_t at = 0;
+  for (const KernelRecord* k = begin; k != end; k++) {
+    auto entry = Napi::Object::New(env);
+    entry.Set("op", k->op);
+    entry.Set("isa", isaName(k->isa));
+    entry.Set("dtypes", k->dtypes);
+    list.Set(at++, entry);
+  }
+  return list;
+}
+
+namespace {
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 Napi::Value guard(const Napi::CallbackInfo& info) {
@@ -49,26 +66,42 @@ Napi::Value guard(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+template <class Args, class = void>
+struct Refreshes : std::false_type {};
+template <class Args>
+struct Refreshes<Args, std::void_t<decltype(std::declval<Args&>().refresh(std::declval<Decoder&>()))>>
+    : std::true_type {};
+
 template <class Op>
-class OpTask final : public Task {
+class OpTask final : public RefreshableTask {
  public:
-  OpTask(std::uint32_t id, KernelEntry entry, Decoder& decoder)
-      : id_(id), entry_(entry), args_(Op::Args::decode(decoder)) {}
-  void run() override { entry_(&args_); }
+  OpTask(std::uint32_t id, Device& device, Decoder& decoder)
+      : id_(id), device_(device), args_(Op::Args::decode(decoder)) {}
+  void run() override { device_.run(id_, &args_); }
   const char* name() const override { return opName(id_); }
+  const void* args() const override { return &args_; }
+  void refresh(const double* values, std::size_t count) override {
+    if constexpr (Refreshes<typename Op::Args>::value) {
+      Decoder decoder(values, count, device_);
+      args_.refresh(decoder);
+    } else {
+      static_cast<void>(values);
+      static_cast<void>(count);
+    }
+  }
 
  private:
   std::uint32_t id_;
-  KernelEntry entry_;
+  Device& device_;
   typename Op::Args args_;
 };
 
 template <class Op>
-std::unique_ptr<Task> makeTask(std::uint32_t id, KernelEntry entry, Decoder& decoder) {
-  return std::make_unique<OpTask<Op>>(id, entry, decoder);
+std::unique_ptr<RefreshableTask> makeTask(std::uint32_t id, Device& device, Decoder& decoder) {
+  return std::make_unique<OpTask<Op>>(id, device, decoder);
 }
 
-using Maker = std::unique_ptr<Task> (*)(std::uint32_t, KernelEntry, Decoder&);
+using Maker = std::unique_ptr<RefreshableTask> (*)(std::uint32_t, Device&, Decoder&);
 constexpr Maker makers[] = {
 #define SECATEUR_OP_MAKER(name) &makeTask<ops::name>,
     SECATEUR_OPS(SECATEUR_OP_MAKER)
@@ -78,21 +111,26 @@ constexpr Maker makers[] = {
 Napi::Value run(const Napi::CallbackInfo& info) {
   const std::uint32_t id = info[0].As<Napi::Number>().Uint32Value();
   if (id >= opCount) throw Error("ERR_NO_KERNEL", "no op has number " + std::to_string(id) + ".");
-  const KernelEntry entry = kernelOf(id);
-  if (entry == nullptr) {
-    throw Error("ERR_NO_KERNEL",
-                std::string(opName(id)) + " has no kernel for this processor (needs at least AVX2 and FMA).");
+  Device& device = deviceArgument(info[1]);
+  if (!device.hasKernel(id)) {
+    throw Error("ERR_NO_KERNEL", std::string(opName(id)) + " has no kernel for this " +
+                                     (&device == &cpuDevice() ? "processor (needs at least AVX2 and FMA)." : "GPU."));
   }
-  Decoder decoder(block, blockLength);
-  std::unique_ptr<Task> task;
+  Decoder decoder(block, blockLength, device);
+  std::unique_ptr<RefreshableTask> task;
   try {
-    task = makers[id](id, entry, decoder);
+    task = makers[id](id, device, decoder);
   } catch (...) {
     decoder.abandon();
     throw;
   }
-  if (!decoder.nothingToDo()) queue().push(std::move(task));
-  decoder.giveBack();
+  CudaDevice* recording = &device == &cpuDevice() || !openCuda().capturing() ? nullptr : &openCuda();
+  // A captured step counts every call, so that both sides count alike.
+  if (recording != nullptr)
+    device.queue().push(recording->recorded(id, decoder.nothingToDo() ? nullptr : std::move(task)));
+  else if (!decoder.nothingToDo())
+    device.queue().push(std::move(task));
+  decoder.giveBack(block);
   return info.Env().Undefined();
 }
 
@@ -103,8 +141,8 @@ Napi::Value view(const Napi::CallbackInfo& info) {
   const View& from = handles().view(handle);
   View v;
   v.dtype = from.dtype;
-  Decoder(block, blockLength).dims(v);
   const std::shared_ptr<Storage> storage = handles().storage(handle);
+  Decoder(block, blockLength, storage->device()).dims(v);
   const std::size_t start =
       static_cast<std::size_t>(static_cast<char*>(from.data) - static_cast<char*>(storage->data()));
   const std::size_t offsetBytes = start + offset * bytesOf(v.dtype);
@@ -120,96 +158,23 @@ Napi::Value release(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-struct HostArray {
-  char* data;
-  std::size_t bytes;
-};
-
-HostArray hostArray(const Napi::Value& value) {
-  if (!value.IsTypedArray()) throw Error("ERR_ARGUMENT", "needs a typed array.");
-  const auto array = value.As<Napi::TypedArray>();
-  return {static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset(), array.ByteLength()};
-}
-
-// Copies `n` elements, converting between f32 and bf16 where the two sides differ.
-void convert(void* to, DType toType, const void* from, DType fromType, std::size_t n) {
-  if (n == 0) return;
-  if (toType == fromType) {
-    std::memcpy(to, from, n * bytesOf(toType));
-  } else if (toType == DType::bf16 && fromType == DType::f32) {
-    for (std::size_t i = 0; i < n; i++)
-      static_cast<bf16*>(to)[i] = baseline::toBf16(static_cast<const float*>(from)[i]);
-  } else if (toType == DType::f32 && fromType == DType::bf16) {
-    for (std::size_t i = 0; i < n; i++)
-      static_cast<float*>(to)[i] = baseline::toFloat(static_cast<const bf16*>(from)[i]);
-  } else {
-    throw Error("ERR_DTYPE", "the host array's element type does not fit the tensor's dtype.");
-  }
-}
-
-DType dtypeArgument(const Napi::Value& value) {
-  const std::uint32_t code = value.As<Napi::Number>().Uint32Value();
-  if (code > 3) throw Error("ERR_DTYPE", "unknown dtype code.");
-  return static_cast<DType>(code);
-}
-
-void checkLength(const HostArray& host, DType type, const View& v) {
-  if (host.bytes != static_cast<std::size_t>(v.size()) * bytesOf(type)) {
-    throw Error("ERR_SHAPE_MISMATCH", "the host array has " + std::to_string(host.bytes / bytesOf(type)) +
-                                          " elements, the tensor " + std::to_string(v.size()) + ".");
-  }
-}
-
-// A new tensor from a typed array; extents in the block. One copy, no wait: the memory is chosen so that no queued
-// kernel still uses it.
-Napi::Value upload(const Napi::CallbackInfo& info) {
-  const HostArray host = hostArray(info[0]);
-  View v;
-  v.dtype = dtypeArgument(info[1]);
-  const DType from = dtypeArgument(info[2]);
-  Decoder(block, blockLength).dims(v);
-  checkLength(host, from, v);
-  auto storage = std::make_shared<Storage>(static_cast<std::size_t>(v.size()) * bytesOf(v.dtype), true);
-  convert(storage->data(), v.dtype, host.data, from, static_cast<std::size_t>(v.size()));
-  return Napi::Number::New(info.Env(), handles().create(std::move(storage), 0, v));
-}
-
-// Overwrites a tensor in place; waits for the queue, since kernels may still read it.
-Napi::Value write(const Napi::CallbackInfo& info) {
-  const View& v = handles().view(info[0].As<Napi::Number>().Uint32Value());
-  const HostArray host = hostArray(info[1]);
-  const DType from = dtypeArgument(info[2]);
-  checkLength(host, from, v);
-  queue().wait();
-  convert(v.data, v.dtype, host.data, from, static_cast<std::size_t>(v.size()));
-  return info.Env().Undefined();
-}
-
-Napi::Value download(const Napi::CallbackInfo& info) {
-  const View& v = handles().view(info[0].As<Napi::Number>().Uint32Value());
-  const HostArray host = hostArray(info[1]);
-  const DType to = dtypeArgument(info[2]);
-  checkLength(host, to, v);
-  queue().wait();
-  convert(host.data, to, v.data, v.dtype, static_cast<std::size_t>(v.size()));
-  return info.Env().Undefined();
-}
-
 Napi::Value sync(const Napi::CallbackInfo& info) {
-  queue().wait();
+  deviceArgument(info[0]).wait();
   return info.Env().Undefined();
 }
 
 // A marker in the queue that resolves a promise from the event loop when its turn comes.
 class Flush final : public Task {
  public:
-  explicit Flush(Napi::Env env)
-      : deferred_(std::make_shared<Napi::Promise::Deferred>(env)),
+  Flush(Napi::Env env, Device& device)
+      : device_(device),
+        deferred_(std::make_shared<Napi::Promise::Deferred>(env)),
         notify_(Napi::ThreadSafeFunction::New(env, Napi::Function(), "secateur flush", 0, 1)) {}
   Flush(const Flush&) = delete;
   Flush& operator=(const Flush&) = delete;
   Napi::Value promise() const { return deferred_->Promise(); }
-  void run() override {}
+  // The queue's turn has come; on a GPU the work may still be under way.
+  void run() override { device_.settle(); }
   // Resolves even after an error upstream: whoever reads next is told of it.
   ~Flush() override {
     notify_.BlockingCall([deferred = deferred_](Napi::Env env, Napi::Function) { deferred->Resolve(env.Undefined()); });
@@ -218,14 +183,16 @@ class Flush final : public Task {
   const char* name() const override { return "flush"; }
 
  private:
+  Device& device_;
   std::shared_ptr<Napi::Promise::Deferred> deferred_;
   Napi::ThreadSafeFunction notify_;
 };
 
 Napi::Value flush(const Napi::CallbackInfo& info) {
-  auto task = std::make_unique<Flush>(info.Env());
+  Device& device = deviceArgument(info[0]);
+  auto task = std::make_unique<Flush>(info.Env(), device);
   const Napi::Value promise = task->promise();
-  queue().push(std::move(task));
+  device.queue().push(std::move(task));
   return promise;
 }
 
@@ -235,27 +202,17 @@ Napi::Value ops(const Napi::CallbackInfo& info) {
   return list;
 }
 
-Napi::Value kernels(const Napi::CallbackInfo& info) {
-  auto list = Napi::Array::New(info.Env());
-  std::uint32_t at = 0;
-  for (const KernelRecord* k = kernelsBegin(); k != kernelsEnd(); k++) {
-    auto entry = Napi::Object::New(info.Env());
-    entry.Set("op", k->op);
-    entry.Set("isa", isaName(k->isa));
-    entry.Set("dtypes", k->dtypes);
-    list.Set(at++, entry);
-  }
-  return list;
-}
+Napi::Value kernels(const Napi::CallbackInfo& info) { return kernelList(info.Env(), kernelsBegin(), kernelsEnd()); }
 
 Napi::Value memoryStats(const Napi::CallbackInfo& info) {
-  const MemoryStats s = allocator().stats();
+  Device& device = deviceArgument(info[0]);
+  const MemoryStats s = device.allocator().stats();
   auto out = Napi::Object::New(info.Env());
   const auto set = [&](const char* key, std::size_t value) { out.Set(key, static_cast<double>(value)); };
   set("live", s.live);
   set("peak", s.peak);
   set("cached", s.cached);
-  set("reserved", s.live + s.cached + scratchReserved());
+  set("reserved", s.live + s.cached + device.scratchBytes());
   set("limit", s.limit);
   set("tensors", handles().alive());
   set("allocations", s.allocations);
@@ -264,20 +221,21 @@ Napi::Value memoryStats(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value resetPeak(const Napi::CallbackInfo& info) {
-  allocator().resetPeak();
+  deviceArgument(info[0]).allocator().resetPeak();
   return info.Env().Undefined();
 }
 
 Napi::Value setLimit(const Napi::CallbackInfo& info) {
-  const double bytes = info[0].As<Napi::Number>().DoubleValue();
+  const double bytes = info[1].As<Napi::Number>().DoubleValue();
   if (!(bytes > 0)) throw Error("ERR_ARGUMENT", "memory.setLimit needs a number of bytes above 0.");
-  allocator().setLimit(static_cast<std::size_t>(bytes));
+  deviceArgument(info[0]).allocator().setLimit(static_cast<std::size_t>(bytes));
   return info.Env().Undefined();
 }
 
 Napi::Value emptyCache(const Napi::CallbackInfo& info) {
-  queue().wait();
-  allocator().trim();
+  Device& device = deviceArgument(info[0]);
+  device.wait();
+  device.allocator().trim();
   return info.Env().Undefined();
 }
 
@@ -297,7 +255,7 @@ Napi::Value setThreads(const Napi::CallbackInfo& info) {
    private:
     int n_;
   };
-  queue().push(std::make_unique<SetThreads>(n));
+  cpuDevice().queue().push(std::make_unique<SetThreads>(n));
   return info.Env().Undefined();
 }
 
@@ -313,16 +271,15 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   out.Set("onednn", std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch));
   out.Set("openmp", _OPENMP);
   out.Set("compiler", __VERSION__);
-  out.Set("sync", queue().synchronous());
+  out.Set("sync", cpuDevice().queue().synchronous());
   return out;
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   // The order of first use is the reverse of the order of destruction: handles give their memory to the allocator, the
   // queue stops before memory goes.
-  allocator();
-  scratchReset();
-  queue();
+  cpuDevice();
+  cudaSlot();
   handles();
   auto buffer = Napi::ArrayBuffer::New(env, blockLength * sizeof(double));
   block = static_cast<double*>(buffer.Data());
@@ -344,6 +301,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("flush", guard<flush>);
   add("ops", guard<ops>);
   add("kernels", guard<kernels>);
+  add("cudaKernels", guard<cudaKernels>);
+  add("cudaOpen", guard<cudaOpen>);
+  add("cudaDescribe", guard<cudaDescribe>);
+  add("captureBegin", guard<captureBegin>);
+  add("captureEnd", guard<captureEnd>);
+  add("replay", guard<replay>);
+  add("captureRelease", guard<captureRelease>);
   add("memoryStats", guard<memoryStats>);
   add("resetPeak", guard<resetPeak>);
   add("setLimit", guard<setLimit>);

@@ -13,7 +13,7 @@ namespace secateur {
 
 class Decoder {
  public:
-  Decoder(double* block, std::size_t length) : block_(block), length_(length) {}
+  Decoder(const double* block, std::size_t length, Device& device) : block_(block), length_(length), device_(device) {}
 
   View tensor() { return handles().view(handle()); }
 
@@ -65,7 +65,7 @@ class Decoder {
     v.dtype = dtype();
     dims(v);
     const std::size_t bytes = static_cast<std::size_t>(v.size()) * bytesOf(v.dtype);
-    const Handle h = handles().create(std::make_shared<Storage>(bytes), 0, v);
+    const Handle h = handles().create(std::make_shared<Storage>(device_, bytes), 0, v);
     made_.push_back(h);
     created_.push_back(h);
     elements_ += v.size();
@@ -95,8 +95,8 @@ class Decoder {
   bool nothingToDo() const { return !made_.empty() && elements_ == 0; }
 
   // The outputs' handles go back in the block, in declaration order.
-  void giveBack() {
-    for (std::size_t i = 0; i < made_.size(); i++) block_[i] = made_[i];
+  void giveBack(double* block) const {
+    for (std::size_t i = 0; i < made_.size(); i++) block[i] = made_[i];
   }
 
   // An op that fails before it is queued leaves nothing behind.
@@ -117,8 +117,9 @@ class Decoder {
     return static_cast<std::size_t>(n);
   }
 
-  double* block_;
+  const double* block_;
   std::size_t length_;
+  Device& device_;
   std::size_t at_ = 0;
   std::vector<Handle> made_;
   std::vector<Handle> created_;

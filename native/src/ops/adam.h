@@ -24,6 +24,15 @@ struct AdamArgs {
   static AdamArgs decode(D& d) {
     return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
   }
+  template <class D>
+  void refresh(D& d) {
+    lr = d.real();
+    beta1 = d.real();
+    beta2 = d.real();
+    eps = d.real();
+    weightDecay = d.real();
+    step.assign(d.integers());
+  }
 };
 namespace ops {
 struct adam {

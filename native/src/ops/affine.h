@@ -17,6 +17,10 @@ struct AddScaledArgs {
   static AddScaledArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    scale = d.real();
+  }
 };
 namespace ops {
 struct addScaled {
@@ -33,6 +37,11 @@ struct AffineArgs {
   template <class D>
   static AffineArgs decode(D& d) {
     return {d.tensor(), d.real(), d.real(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    scale = d.real();
+    shift = d.real();
   }
 };
 namespace ops {

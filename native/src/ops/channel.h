@@ -19,6 +19,11 @@ struct ChannelMaskArgs {
   static ChannelMaskArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.tensor(), d.integer(), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    layer = d.integer();
+    tau = d.real();
+  }
 };
 namespace ops {
 struct channelMask {
@@ -38,6 +43,11 @@ struct ChannelMaskGradArgs {
   template <class D>
   static ChannelMaskGradArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.integer(), d.real(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    layer = d.integer();
+    tau = d.real();
   }
 };
 namespace ops {

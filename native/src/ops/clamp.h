@@ -17,6 +17,11 @@ struct ClampArgs {
   static ClampArgs decode(D& d) {
     return {d.tensor(), d.real(), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    min = d.real();
+    max = d.real();
+  }
 };
 namespace ops {
 struct clamp {
@@ -34,6 +39,11 @@ struct ClampGradArgs {
   template <class D>
   static ClampGradArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.real(), d.real(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    min = d.real();
+    max = d.real();
   }
 };
 namespace ops {

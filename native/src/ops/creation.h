@@ -19,6 +19,11 @@ struct ArangeArgs {
   static ArangeArgs decode(D& d) {
     return {d.integer(), static_cast<Dtype>(d.integer()), d.real(), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    start = d.real();
+    step = d.real();
+  }
 };
 namespace ops {
 struct arange {
@@ -36,6 +41,10 @@ struct FullArgs {
   template <class D>
   static FullArgs decode(D& d) {
     return {d.integers(), static_cast<Dtype>(d.integer()), d.real(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    value = d.real();
   }
 };
 namespace ops {
@@ -73,6 +82,10 @@ struct RandArgs {
   static RandArgs decode(D& d) {
     return {d.integers(), static_cast<Dtype>(d.integer()), d.random(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    random = d.random();
+  }
 };
 namespace ops {
 struct rand {
@@ -90,6 +103,10 @@ struct RandnArgs {
   template <class D>
   static RandnArgs decode(D& d) {
     return {d.integers(), static_cast<Dtype>(d.integer()), d.random(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    random = d.random();
   }
 };
 namespace ops {

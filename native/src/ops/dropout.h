@@ -17,6 +17,10 @@ struct DropoutArgs {
   static DropoutArgs decode(D& d) {
     return {d.tensor(), d.real(), d.random(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    random = d.random();
+  }
 };
 namespace ops {
 struct dropout {

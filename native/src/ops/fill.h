@@ -32,6 +32,10 @@ struct FillArgs {
   static FillArgs decode(D& d) {
     return {d.tensor(), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    value = d.real();
+  }
 };
 namespace ops {
 struct fill {

@@ -16,6 +16,10 @@ struct ClipGradsArgs {
   static ClipGradsArgs decode(D& d) {
     return {d.tensor(), d.tensors(), d.real(), d.boolean()};
   }
+  template <class D>
+  void refresh(D& d) {
+    maxNorm = d.real();
+  }
 };
 namespace ops {
 struct clipGrads {

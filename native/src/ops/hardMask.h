@@ -18,6 +18,10 @@ struct ApplyHardMaskArgs {
   static ApplyHardMaskArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.tensor(), d.integer(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    layer = d.integer();
+  }
 };
 namespace ops {
 struct applyHardMask {
@@ -35,6 +39,10 @@ struct HardMaskArgs {
   template <class D>
   static HardMaskArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.tensor(), d.integer(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    layer = d.integer();
   }
 };
 namespace ops {

@@ -37,6 +37,10 @@ struct NmSoftWeightArgs {
   static NmSoftWeightArgs decode(D& d) {
     return {d.tensor(), d.integer(), d.integer(), static_cast<Dtype>(d.integer()), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    tau = d.real();
+  }
 };
 namespace ops {
 struct nmSoftWeight {
@@ -55,6 +59,10 @@ struct NmSoftWeightGradArgs {
   template <class D>
   static NmSoftWeightGradArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.integer(), d.integer(), d.real(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    tau = d.real();
   }
 };
 namespace ops {

@@ -22,6 +22,11 @@ struct PdpWeightArgs {
   static PdpWeightArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.tensor(), static_cast<Dtype>(d.integer()), d.boolean(), d.integer(), d.real(), d.boolean(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    layer = d.integer();
+    tau = d.real();
+  }
 };
 namespace ops {
 struct pdpWeight {
@@ -42,6 +47,11 @@ struct PdpWeightGradArgs {
   template <class D>
   static PdpWeightGradArgs decode(D& d) {
     return {d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.boolean(), d.integer(), d.real(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    layer = d.integer();
+    tau = d.real();
   }
 };
 namespace ops {

@@ -23,6 +23,14 @@ struct RmspropArgs {
   static RmspropArgs decode(D& d) {
     return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.real(), d.real(), d.real(), d.real(), d.real(), d.boolean()};
   }
+  template <class D>
+  void refresh(D& d) {
+    lr = d.real();
+    alpha = d.real();
+    eps = d.real();
+    weightDecay = d.real();
+    momentum = d.real();
+  }
 };
 namespace ops {
 struct rmsprop {

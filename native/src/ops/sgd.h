@@ -20,6 +20,12 @@ struct SgdArgs {
   static SgdArgs decode(D& d) {
     return {d.tensors(), d.tensors(), d.tensors(), d.boolean(), d.real(), d.real(), d.real(), d.boolean()};
   }
+  template <class D>
+  void refresh(D& d) {
+    lr = d.real();
+    momentum = d.real();
+    weightDecay = d.real();
+  }
 };
 namespace ops {
 struct sgd {

@@ -18,6 +18,10 @@ struct ThresholdArgs {
   static ThresholdArgs decode(D& d) {
     return {d.tensors(), d.optional(), d.integers(), d.boolean(), d.output(), d.output()};
   }
+  template <class D>
+  void refresh(D& d) {
+    k.assign(d.integers());
+  }
 };
 namespace ops {
 struct threshold {
