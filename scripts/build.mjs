@@ -1,5 +1,6 @@
 // Builds the native part with CMake, through cmake-js. Nothing is downloaded: Node's C API headers come from the npm
-// package node-api-headers. `--sanitize` builds the ASan + UBSan variant into build-sanitize/.
+// package node-api-headers. `--sanitize` builds the ASan + UBSan variant into build-sanitize/; `--gpusim` builds the
+// simulated GPU of the tests into build-gpusim/.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -26,11 +27,24 @@ const ninja = has('ninja', '--version');
 if (!ninja && !has('make', '--version'))
   stop('neither Ninja nor make is there. Install one with: apt-get install ninja-build');
 
+const ccache = has('ccache', '--version') ? ['-DCMAKE_CXX_COMPILER_LAUNCHER=ccache'] : [];
+if (process.argv.includes('--gpusim')) {
+  const out = join(root, 'build-gpusim');
+  const make = (...args) => execFileSync('cmake', args, { cwd: root, stdio: ['ignore', 2, 2] });
+  try {
+    make('-S', 'test/native/gpusim', '-B', out, ...(ninja ? ['-G', 'Ninja'] : []), ...ccache);
+    make('--build', out, '--parallel', String(availableParallelism()));
+  } catch {
+    stop('the simulated GPU did not build; the compiler’s message is above.');
+  }
+  process.exit(0);
+}
+
 const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
 const out = sanitize ? 'build-sanitize' : 'build';
 const args = [cmakeJs, 'compile', '--out', out, '--config', 'Release', '--parallel', String(availableParallelism())];
 if (ninja) args.push('--generator', 'Ninja');
-if (has('ccache', '--version')) args.push('--CDCMAKE_CXX_COMPILER_LAUNCHER=ccache');
+for (const option of ccache) args.push(`--C${option.slice(1)}`);
 if (sanitize) args.push('--CDSECATEUR_SANITIZE=ON');
 try {
   execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });

@@ -1,0 +1,37 @@
+#include "counters.h"
+
+#include <sstream>
+
+namespace gpusim {
+
+void Counters::add(const Counters& o) {
+  launches += o.launches;
+  bytesRead += o.bytesRead;
+  bytesWritten += o.bytesWritten;
+  uniqueRead += o.uniqueRead;
+  uniqueWritten += o.uniqueWritten;
+  sectorsRead += o.sectorsRead;
+  sectorsWritten += o.sectorsWritten;
+  atomics += o.atomics;
+  for (int i = 0; i < 8; i++) instructions[i] += o.instructions[i];
+}
+
+std::string Counters::json() const {
+  static const char* classes[] = {"integer", "floating", "conversion", "special",
+                                  "memory",  "control",  "warp",       "tensor"};
+  std::ostringstream out;
+  out << "\"launches\":" << launches << ",\"bytesRead\":" << bytesRead << ",\"bytesWritten\":" << bytesWritten
+      << ",\"uniqueRead\":" << uniqueRead << ",\"uniqueWritten\":" << uniqueWritten
+      << ",\"sectorsRead\":" << sectorsRead << ",\"sectorsWritten\":" << sectorsWritten << ",\"atomics\":" << atomics
+      << ",\"instructions\":{";
+  for (int i = 0; i < 8; i++) out << (i > 0 ? "," : "") << '"' << classes[i] << "\":" << instructions[i];
+  out << "}";
+  return out.str();
+}
+
+std::map<std::string, Counters>& countersByKernel() {
+  static std::map<std::string, Counters> all;
+  return all;
+}
+
+}  // namespace gpusim
