@@ -24,9 +24,9 @@ SECATEUR_GPU bf16 fromFloat<bf16>(float x) {
   return y;
 }
 
-// N neighbours, moved in one access where N elements fill 4, 8 or 16 bytes.
+// N neighbours, moved in one access where N elements fill 4, 8 or 16 bytes, and in accesses of 16 where they fill more.
 template <class T, int N>
-struct alignas(sizeof(T) * N) Pack {
+struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
   T at[N];
 };
 

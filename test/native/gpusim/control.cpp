@@ -40,11 +40,15 @@ void barrier(Warp& w, const Instruction& i, std::uint32_t mask) {
   if (i.srcs > 1 || w.row(i.src[0])[0] != 0)
     fault(w, i, __builtin_ctz(mask), illegalInstruction,
           "barriers other than 0 over the whole block are not simulated");
-  if (mask != w.running)
-    fault(w, i, __builtin_ctz(w.running & ~mask), launchFailed,
-          "divergent barrier: this lane is not at the barrier that others of its warp have reached");
-  w.atBarrier = true;
-  w.waiting = mask;
+  // Lanes of the warp that are behind come yet; those at another barrier never will.
+  const std::uint32_t here = w.converged ? w.pc : w.pcs[__builtin_ctz(mask)];
+  eachLane(w.atBarrier, [&](int l) {
+    if (w.pcs[l] != here)
+      fault(w, i, l, launchFailed, "divergent barrier: lanes of one warp are at different barriers");
+  });
+  if (mask != w.running) w.converged = false;
+  w.atBarrier |= mask;
+  w.waiting |= mask;
 }
 
 void fence(Warp& w, const Instruction&, std::uint32_t) {

@@ -144,14 +144,15 @@ bool run(Warp& w) {
 // Lets a block go on past its barrier when every thread that still runs has come.
 bool passBarrier(Block& b) {
   for (const Warp& w : b.warps) {
-    if (w.running != 0 && !w.atBarrier) return false;
+    if ((w.running & ~w.atBarrier) != 0) return false;
   }
   bool any = false;
   for (Warp& w : b.warps) {
-    if (!w.atBarrier) continue;
+    if (w.atBarrier == 0) continue;
     any = true;
-    w.atBarrier = false;
+    w.atBarrier = 0;
     w.waiting = 0;
+    join(w);
     w.epoch++;
   }
   if (any) b.epoch++;

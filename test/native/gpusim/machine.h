@@ -45,11 +45,11 @@ struct PendingCopy {
 
 struct Warp {
   Block* block = nullptr;
-  int index = 0;              // in the block
-  std::uint32_t present = 0;  // lanes that have a thread
-  std::uint32_t running = 0;  // not exited
-  std::uint32_t waiting = 0;  // at a barrier or a warp-wide instruction
-  bool atBarrier = false;
+  int index = 0;                // in the block
+  std::uint32_t present = 0;    // lanes that have a thread
+  std::uint32_t running = 0;    // not exited
+  std::uint32_t waiting = 0;    // at a barrier or a warp-wide instruction
+  std::uint32_t atBarrier = 0;  // of those, the ones at the block's barrier
   bool converged = true;
   std::uint32_t pc = 0;  // while converged
   std::uint32_t pcs[lanes] = {};

@@ -371,6 +371,7 @@ class Parser {
       if (accept(",")) continue;
       if (accept("|")) {  // a second destination: setp %p|%q, shfl %r|%p
         i.dst[i.dsts++] = operand(next());
+        writes = false;
         continue;
       }
       if (accept("{")) {
