@@ -52,10 +52,10 @@ SECATEUR_GPU bool aligned(int bytes, const T*... pointers) {
 SECATEUR_GPU std::int64_t threadIndex() { return static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; }
 SECATEUR_GPU std::int64_t threadTotal() { return static_cast<std::int64_t>(gridDim.x) * blockDim.x; }
 
-// y[i] = f(x[i]...), elements widened to float: N at a time where the pointers allow it, the rest one by one. N is
-// chosen so that the widest element type fills 16 bytes.
+// y[i] = f(x[i]...) on the elements as they are stored: N at a time where the pointers allow it, the rest one by one. N
+// is chosen so that the widest element type fills 16 bytes.
 template <int N, class Out, class F, class... In>
-SECATEUR_GPU void mapElements(std::int64_t n, Out* y, F f, const In*... x) {
+SECATEUR_GPU void mapStored(std::int64_t n, Out* y, F f, const In*... x) {
   std::int64_t packed = 0;
   if (aligned(16, y, x...)) {
     packed = n / N * N;
@@ -63,13 +63,20 @@ SECATEUR_GPU void mapElements(std::int64_t n, Out* y, F f, const In*... x) {
       const auto compute = [&](const Pack<In, N>&... p) {
         Pack<Out, N> out;
 #pragma unroll
-        for (int j = 0; j < N; j++) out.at[j] = fromFloat<Out>(f(toFloat(p.at[j])...));
+        for (int j = 0; j < N; j++) out.at[j] = f(p.at[j]...);
         storePack(y + i, out);
       };
       compute(loadPack<In, N>(x + i)...);
     }
   }
-  for (std::int64_t i = packed + threadIndex(); i < n; i += threadTotal()) y[i] = fromFloat<Out>(f(toFloat(x[i])...));
+  for (std::int64_t i = packed + threadIndex(); i < n; i += threadTotal()) y[i] = f(x[i]...);
+}
+
+// The same with f in float: elements are widened, the result is rounded once.
+template <int N, class Out, class F, class... In>
+SECATEUR_GPU void mapElements(std::int64_t n, Out* y, F f, const In*... x) {
+  mapStored<N>(
+      n, y, [&](auto... v) { return fromFloat<Out>(f(toFloat(v)...)); }, x...);
 }
 
 }  // namespace secateur::cuda

@@ -1,6 +1,7 @@
 #include "host/device.h"
 
 #include "core/error.h"
+#include "host/indices.h"
 
 namespace secateur::cuda {
 
@@ -51,6 +52,9 @@ void Gpu::makeCurrent() const {
   current = true;
 }
 
-void Gpu::synchronize() const { check(driver().streamSynchronize(stream_), "waiting for the GPU"); }
+void Gpu::synchronize() const {
+  check(driver().streamSynchronize(stream_), "waiting for the GPU");
+  raiseIndexReports();
+}
 
 }  // namespace secateur::cuda

@@ -1,6 +1,7 @@
 #include "host/launch.h"
 
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "core/error.h"
@@ -36,6 +37,25 @@ CUfunction Image::function(const char* name) {
 Kernels::Kernels(Image& image, const char* name)
     : each_{{image, names_[0]}, {image, names_[1]}, {image, names_[2]}, {image, names_[3]}} {
   for (int i = 0; i < 4; i++) std::snprintf(names_[i], sizeof(names_[i]), "%s_%s", name, suffixes[i]);
+}
+
+BySize::BySize(Image& image, const char* name) : each_{{image, names_[0]}, {image, names_[1]}, {image, names_[2]}} {
+  for (int i = 0; i < 3; i++) std::snprintf(names_[i], sizeof(names_[i]), "%s_%d", name, 1 << i);
+}
+
+std::int64_t bitsFor(DType dtype, double value) {
+  const auto narrow = static_cast<float>(value);
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &narrow, sizeof(bits));
+  switch (dtype) {
+    case DType::f32:
+      return bits;
+    case DType::bf16:
+      // Nearest, ties to even; NaN stays NaN.
+      return narrow != narrow ? 0x7fc0 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    default:
+      return static_cast<std::int64_t>(value);
+  }
 }
 
 void launchBytes(Kernel& kernel, Grid blocks, unsigned threads, const void* params, std::size_t, unsigned sharedBytes) {

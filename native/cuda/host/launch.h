@@ -61,6 +61,17 @@ class Kernels {
   Kernel each_[4];
 };
 
+// The instances of one kernel for element sizes, named <name>_4, <name>_2, <name>_1: for kernels that move elements.
+class BySize {
+ public:
+  BySize(Image& image, const char* name);
+  Kernel& operator[](DType t) { return each_[bytesOf(t) / 2]; }
+
+ private:
+  char names_[3][64];
+  Kernel each_[3];
+};
+
 struct Grid {
   std::int64_t x, y, z;
   // A number is a grid.
@@ -86,6 +97,9 @@ Number live(double value);
 Whole liveWhole(std::int64_t value);
 RandomRange liveRandom(const Random& range);
 
+// The bits of one element with this value, widened: for kernels that move elements.
+std::int64_t bitsFor(DType dtype, double value);
+
 // A copy of a small host array in device memory, valid for the kernels this op launches; in a captured step it is
 // written anew before every replay.
 const void* tableBytes(const void* host, std::size_t bytes);
@@ -105,5 +119,5 @@ CUstream stream();
 #define CUDA_IMAGE(stem)                                  \
   extern "C" const unsigned char secateur_image_##stem[]; \
   namespace secateur::cuda::images {                      \
-  static Image stem(#stem, secateur_image_##stem);        \
+  inline Image stem(#stem, secateur_image_##stem);        \
   }

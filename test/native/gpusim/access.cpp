@@ -46,6 +46,11 @@ void Memory::addStatic(std::uint64_t at, std::uint64_t bytes) {
   all_.emplace(at, std::move(a));
 }
 
+void Memory::forgetStatic(std::uint64_t at) {
+  last_ = nullptr;
+  all_.erase(at);
+}
+
 Allocation* Memory::find(std::uint64_t at, std::uint64_t bytes) {
   if (last_ != nullptr && at >= last_->at && at + bytes <= last_->at + last_->bytes) return last_;
   auto found = all_.upper_bound(at);

@@ -40,15 +40,18 @@ void barrier(Warp& w, const Instruction& i, std::uint32_t mask) {
   if (i.srcs > 1 || w.row(i.src[0])[0] != 0)
     fault(w, i, __builtin_ctz(mask), illegalInstruction,
           "barriers other than 0 over the whole block are not simulated");
-  // Lanes of the warp that are behind come yet; those at another barrier never will.
+  // The lanes of a warp come to a barrier together: the first wait for the rest. If the rest never come, nothing can go
+  // on, and that is found out (Launch::run).
+  std::uint32_t come = mask;
   const std::uint32_t here = w.converged ? w.pc : w.pcs[__builtin_ctz(mask)];
-  eachLane(w.atBarrier, [&](int l) {
-    if (w.pcs[l] != here)
-      fault(w, i, l, launchFailed, "divergent barrier: lanes of one warp are at different barriers");
+  eachLane(w.waiting, [&](int l) {
+    if (w.pcs[l] == here) come |= 1u << l;
   });
-  if (mask != w.running) w.converged = false;
-  w.atBarrier |= mask;
   w.waiting |= mask;
+  if (come == w.running)
+    w.atBarrier = true;
+  else
+    w.converged = false;
 }
 
 void fence(Warp& w, const Instruction&, std::uint32_t) {

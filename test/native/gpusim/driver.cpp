@@ -331,12 +331,15 @@ CALL cuMemHostAlloc(void** data, std::size_t bytes, unsigned) {
     *data = std::malloc(bytes);
     if (*data == nullptr) return static_cast<CUresult>(outOfMemory);
     pinned.insert(*data);
+    // Kernels may read and write it.
+    memory().addStatic(reinterpret_cast<std::uint64_t>(*data), bytes);
     return static_cast<CUresult>(success);
   });
 }
 CALL cuMemFreeHost(void* data) {
   return guarded([&] {
     if (pinned.erase(data) == 0) return static_cast<CUresult>(invalidValue);
+    memory().forgetStatic(reinterpret_cast<std::uint64_t>(data));
     std::free(data);
     return static_cast<CUresult>(success);
   });

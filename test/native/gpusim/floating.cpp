@@ -1,5 +1,6 @@
 // Chapter 8: floating-point numbers. IEEE where PTX says so; the approximations (ex2, lg2, rcp, rsqrt, sin, cos, tanh)
 // are the nearest float, moved by up to two units in the last place when SECATEUR_GPUSIM_PERTURB=1.
+#include <cfenv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -235,6 +236,34 @@ void setValue(Warp& w, const Instruction& i, std::uint32_t mask) {
   });
 }
 
+// Arithmetic that rounds towards zero, down or up: `immediate` is the host's name for the direction. The operands pass
+// through volatile, so that no compiler computes ahead of the change of direction.
+template <class F>
+void directedFloats(Warp& w, const Instruction& i, std::uint32_t mask) {
+  const int before = std::fegetround();
+  std::fesetround(static_cast<int>(i.immediate));
+  eachLane(mask, [&](int l) {
+    const auto in = [&](int k) { return as<float>(w.row(i.src[k < i.srcs ? k : 0])[l]); };
+    volatile float a = in(0), b = in(1), c = in(2);
+    volatile float y = F{}(static_cast<float>(a), static_cast<float>(b), static_cast<float>(c));
+    w.row(i.dst[0])[l] = bits(finish(static_cast<float>(y), i.flags));
+  });
+  std::fesetround(before);
+}
+
+bool directed(const Words& words, Instruction& i) {
+  if (i.type != Type::f32) return false;
+  i.immediate = has(words, "rz") ? FE_TOWARDZERO : has(words, "rm") ? FE_DOWNWARD : FE_UPWARD;
+  const std::string& op = words[0];
+  i.run = op == "add"   ? directedFloats<Add>
+          : op == "sub" ? directedFloats<Sub>
+          : op == "mul" ? directedFloats<Mul>
+          : op == "fma" ? directedFloats<Fma>
+          : op == "div" ? directedFloats<Div>
+                        : nullptr;
+  return i.run != nullptr;
+}
+
 bool comparison(const Words& words, Instruction& i) {
   static const char* names[] = {"eq",  "ne",  "lt",  "le",  "gt",  "ge",  "equ",
                                 "neu", "ltu", "leu", "gtu", "geu", "num", "nan"};
@@ -286,9 +315,8 @@ bool floatFamily(const Words& words, Instruction& i) {
   if ((i.type != Type::f32 && i.type != Type::f64) || op == "mov" || op == "selp") return false;
   i.kind = Class::floating;
   i.flags = static_cast<std::uint8_t>((has(words, "ftz") ? flushes : 0) | (has(words, "sat") ? saturates : 0));
-  for (const char* rounding : {"rz", "rm", "rp"}) {
-    if (has(words, rounding)) return false;  // only to nearest
-  }
+  const bool toNearest = !has(words, "rz") && !has(words, "rm") && !has(words, "rp");
+  if (!toNearest) return directed(words, i);
   const bool approx = has(words, "approx") || has(words, "full");
   const bool wantsNan = has(words, "NaN");
   const Type t = i.type;

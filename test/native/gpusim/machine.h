@@ -108,7 +108,9 @@ class Memory {
   bool release(std::uint64_t at);
   // The allocation that holds [at, at + bytes), or null.
   Allocation* find(std::uint64_t at, std::uint64_t bytes);
+  // Memory that belongs to somebody else: variables of a module, page-locked host memory.
   void addStatic(std::uint64_t at, std::uint64_t bytes);
+  void forgetStatic(std::uint64_t at);
   // Says where an address lies, for messages.
   std::string describe(std::uint64_t at) const;
   std::uint64_t live() const { return live_; }

@@ -26,7 +26,8 @@ std::uint64_t widen(const std::uint8_t* from, Type t) {
   std::memcpy(&x, from, static_cast<std::size_t>(bytesOf(t)));
   if (t == Type::s8) return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int8_t>(x)));
   if (t == Type::s16) return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int16_t>(x)));
-  if (t == Type::s32) return static_cast<std::uint32_t>(x);
+  // The register may be wider than what is loaded.
+  if (t == Type::s32) return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(x)));
   return x;
 }
 

@@ -15,7 +15,9 @@ std::uint32_t gather(Warp& w, const Instruction& i, std::uint32_t mask, Row memb
     if (static_cast<std::uint32_t>(w.row(membersRow)[l]) != members && (members >> l & 1) != 0)
       fault(w, i, l, launchFailed, "lanes of one warp-wide instruction give different member masks");
     if ((members >> l & 1) == 0)
-      fault(w, i, l, launchFailed, "this lane takes part in a warp-wide instruction whose mask leaves it out");
+      fault(
+          w, i, l, launchFailed,
+          "this lane takes part in a warp-wide instruction whose mask (" + std::to_string(members) + ") leaves it out");
   });
   if ((members & ~w.running & w.present) != 0)
     fault(w, i, __builtin_ctz(members & ~w.running & w.present), launchFailed,
@@ -96,9 +98,10 @@ void vote(Warp& w, const Instruction& i, std::uint32_t mask) {
 void match(Warp& w, const Instruction& i, std::uint32_t mask) {
   const std::uint32_t all = gather(w, i, mask, i.src[1]);
   if (all == 0) return;
+  const std::uint64_t width = i.type == Type::b64 ? ~0ull : 0xffffffffull;
   std::uint32_t out[lanes] = {};
   eachLane(all, [&](int l) {
-    eachLane(all, [&](int m) { out[l] |= w.row(i.src[0])[m] == w.row(i.src[0])[l] ? 1u << m : 0u; });
+    eachLane(all, [&](int m) { out[l] |= ((w.row(i.src[0])[m] ^ w.row(i.src[0])[l]) & width) == 0 ? 1u << m : 0u; });
   });
   eachLane(all, [&](int l) {
     const bool every = out[l] == all;
