@@ -46,6 +46,9 @@ const args = [cmakeJs, 'compile', '--out', out, '--config', 'Release', '--parall
 if (ninja) args.push('--generator', 'Ninja');
 for (const option of ccache) args.push(`--C${option.slice(1)}`);
 if (sanitize) args.push('--CDSECATEUR_SANITIZE=ON');
+// For work on kernels one architecture compiles in a fifth of the time.
+const architectures = process.env.SECATEUR_CUDA_ARCHITECTURES;
+if (architectures) args.push(`--CDSECATEUR_CUDA_ARCHITECTURES=${architectures}`);
 try {
   execFileSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
 } catch {

@@ -111,7 +111,7 @@ if (time(at('dist', '.compiled')) < sources) {
 
 run(process.execPath, [at('scripts', 'generate.mjs')]);
 run(process.execPath, [at('scripts', 'document.mjs')]);
-const native = Math.max(time(at('CMakeLists.txt')), newest(at('native', 'src'), /\.(cpp|h)$/));
+const native = Math.max(time(at('CMakeLists.txt')), newest(at('native'), /\.(cpp|h|cu|cuh|cmake)$/));
 if (time(at('build', 'Release', 'secateur.node')) < native) {
   console.error('secateur: building the native part');
   run(process.execPath, [at('scripts', 'build.mjs')]);
