@@ -49,7 +49,7 @@ void barrier(Warp& w, const Instruction& i, std::uint32_t mask) {
   });
   w.waiting |= mask;
   if (come == w.running)
-    w.atBarrier = true;
+    w.atBarrier = come;
   else
     w.converged = false;
 }

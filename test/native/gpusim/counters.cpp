@@ -30,8 +30,9 @@ std::string Counters::json() const {
 }
 
 std::map<std::string, Counters>& countersByKernel() {
-  static std::map<std::string, Counters> all;
-  return all;
+  // Written out while the process ends, when a plain static object may be gone.
+  static auto* const all = new std::map<std::string, Counters>();
+  return *all;
 }
 
 }  // namespace gpusim
