@@ -30,6 +30,13 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
   T at[N];
 };
 
+// The same pointer, known to point to global memory: for one that was itself read from memory.
+template <class T>
+SECATEUR_GPU T* inGlobal(T* pointer) {
+  __builtin_assume(__isGlobal(pointer));
+  return pointer;
+}
+
 // Elements of T in 16 bytes.
 template <class T>
 constexpr int perPack = 16 / static_cast<int>(sizeof(T));
