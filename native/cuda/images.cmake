@@ -1,5 +1,6 @@
 # secateur_images(TARGET FILES...): compiles each .cu file to a fatbin (machine code for every architecture, and PTX for
-# those to come) and links it into TARGET as the symbol secateur_image_<stem>.
+# those to come) and links it into TARGET as the symbol secateur_image_<stem>. The machine code and the PTX stay in
+# images/<stem>/ for those who want to look at them (npm run bench -- kernels).
 function(secateur_images target)
   set(generate -gencode arch=compute_80,code=compute_80)
   foreach(architecture ${SECATEUR_CUDA_ARCHITECTURES})
@@ -12,8 +13,12 @@ function(secateur_images target)
   foreach(source ${ARGN})
     get_filename_component(stem ${source} NAME_WE)
     set(image ${CMAKE_BINARY_DIR}/images/${stem}.fatbin)
+    set(parts ${CMAKE_BINARY_DIR}/images/${stem})
     add_custom_command(OUTPUT ${image}
-      COMMAND ${NVCC} -fatbin ${flags} ${generate} -MD -MF ${image}.d -MT images/${stem}.fatbin -o ${image} ${source}
+      COMMAND ${CMAKE_COMMAND} -E rm -rf ${parts}
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${parts}
+      COMMAND ${NVCC} -fatbin ${flags} ${generate} --keep --keep-dir ${parts} -MD -MF ${image}.d -MT images/${stem}.fatbin -o ${image} ${source}
+      COMMAND find ${parts} -type f -not -name *.cubin -not -name *.ptx -delete
       DEPENDS ${source} DEPFILE ${image}.d VERBATIM COMMENT "CUDA kernels of ${stem}")
     set(holder ${CMAKE_BINARY_DIR}/images/${stem}.image.cpp)
     file(CONFIGURE OUTPUT ${holder} @ONLY CONTENT [[

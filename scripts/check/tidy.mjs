@@ -24,6 +24,8 @@ args.push(
   `--extra-arg=${gcc}`,
   '--extra-arg=-D__builtin_shuffle(x, ...)=((void)(__VA_ARGS__), (x))',
   '--extra-arg=-Wno-unused-value',
+  // GCC's attribute that names the function to free with is unknown to clang.
+  '--extra-arg=-D__malloc__(...)=',
 );
 
 function addText(file, hash, seen) {

@@ -14,8 +14,8 @@ constexpr int oldestCapability = 80;
 
 Gpu& Gpu::get() {
   // Never destroyed: at the end of the process the driver may be gone already, and it frees everything itself.
-  static Gpu* const instance = new Gpu();
-  return *instance;
+  static Gpu& instance = *new Gpu();
+  return instance;
 }
 
 Gpu::Gpu() {

@@ -11,6 +11,7 @@ class Gpu {
  public:
   // Opens the device at the first call. Throws ERR_CUDA_UNAVAILABLE.
   static Gpu& get();
+  ~Gpu() = default;
   Gpu(const Gpu&) = delete;
   Gpu& operator=(const Gpu&) = delete;
 

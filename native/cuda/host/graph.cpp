@@ -11,8 +11,8 @@ namespace secateur::cuda {
 namespace {
 
 std::map<std::uint32_t, std::unique_ptr<Graph>>& graphs() {
-  static auto* const all = new std::map<std::uint32_t, std::unique_ptr<Graph>>();  // as the device
-  return *all;
+  static auto& all = *new std::map<std::uint32_t, std::unique_ptr<Graph>>();  // as the device
+  return all;
 }
 
 }  // namespace

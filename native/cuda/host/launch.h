@@ -22,7 +22,8 @@ namespace secateur::cuda {
 // A fatbin linked into this library; loaded into the context at the first launch of one of its kernels.
 class Image {
  public:
-  Image(const char* name, const unsigned char* data) : name_(name), data_(data) {}
+  constexpr Image(const char* name, const unsigned char* data) noexcept : name_(name), data_(data) {}
+  ~Image() = default;
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
   CUfunction function(const char* name);

@@ -6,8 +6,8 @@
 namespace secateur::cuda {
 
 Staging& Staging::get() {
-  static Staging* const instance = new Staging();  // as the device: lives as long as the process
-  return *instance;
+  static Staging& instance = *new Staging();  // as the device: lives as long as the process
+  return instance;
 }
 
 void* Staging::take(std::size_t bytes) {

@@ -12,6 +12,7 @@ namespace secateur::cuda {
 class Staging {
  public:
   static Staging& get();
+  ~Staging() = default;
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 

@@ -88,9 +88,7 @@ Gpu& usable() {
 void runOp(std::uint32_t op, const void* args) {
   static const std::vector<KernelEntry> entries = buildEntries();
   if (op >= entries.size() || entries[op] == nullptr) throw Error("ERR_NO_KERNEL", "this op has no CUDA kernel.");
-  struct Reset {
-    ~Reset() { scratchReset(); }
-  } reset;
+  const ScratchScope scratch;
   entries[op](args);
 }
 
@@ -102,7 +100,7 @@ bool synchronous() {
   return value;
 }
 
-const BackendTable table = {
+constexpr BackendTable table = {
     backendVersion,
     opNames,
     [](Failure* f) { return guarded(f, [] { usable(); }); },

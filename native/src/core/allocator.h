@@ -50,6 +50,7 @@ struct Block {
 class Allocator {
  public:
   Allocator(MemorySource& source, Queue& queue, const char* device);
+  ~Allocator() = default;
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
 

@@ -15,13 +15,13 @@ class CpuDevice final : public Device {
  public:
   CpuDevice() : Device("cpu") {}
   ~CpuDevice() override { allocator().trim(); }
+  CpuDevice(const CpuDevice&) = delete;
+  CpuDevice& operator=(const CpuDevice&) = delete;
 
   bool hasKernel(std::uint32_t op) const override { return kernelOf(op) != nullptr; }
 
   void run(std::uint32_t op, const void* args) override {
-    struct Reset {
-      ~Reset() { scratchReset(); }
-    } reset;
+    const ScratchScope scratch;
     kernelOf(op)(args);
   }
 

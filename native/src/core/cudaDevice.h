@@ -14,6 +14,8 @@ class CudaDevice final : public Device {
  public:
   explicit CudaDevice(const BackendTable& table);
   ~CudaDevice() override;
+  CudaDevice(const CudaDevice&) = delete;
+  CudaDevice& operator=(const CudaDevice&) = delete;
 
   bool hasKernel(std::uint32_t op) const override { return op < kernels_.size() && kernels_[op]; }
   void run(std::uint32_t op, const void* args) override;

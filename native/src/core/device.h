@@ -14,6 +14,7 @@ namespace secateur {
 class Device : public MemorySource {
  public:
   explicit Device(const char* name) : name_(name), allocator_(*this, queue_, name) {}
+  ~Device() override = default;
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 

@@ -7,4 +7,12 @@ namespace secateur {
 void scratchReset();
 std::size_t scratchReserved();
 
+// The scratch memory of one op: given back at the end, whatever happens.
+struct ScratchScope {
+  ScratchScope() = default;
+  ~ScratchScope() { scratchReset(); }
+  ScratchScope(const ScratchScope&) = delete;
+  ScratchScope& operator=(const ScratchScope&) = delete;
+};
+
 }  // namespace secateur

@@ -1,4 +1,4 @@
-// Chapter 9: conversions between types, with their roundings.
+// Chapter 10: conversions between types, with their roundings.
 #include <cfenv>
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-// Chapter 8: floating-point numbers. IEEE where PTX says so; the approximations (ex2, lg2, rcp, rsqrt, sin, cos, tanh)
+// Chapter 9: floating-point numbers. IEEE where PTX says so; the approximations (ex2, lg2, rcp, rsqrt, sin, cos, tanh)
 // are the nearest float, moved by up to two units in the last place when SECATEUR_GPUSIM_PERTURB=1.
 #include <cfenv>
 #include <cmath>

@@ -1,5 +1,7 @@
 // Handlers that do the same in every lane: a function of one, two or three operands of a type.
 #pragma once
+#include <type_traits>
+
 #include "machine.h"
 
 namespace gpusim {
@@ -27,9 +29,56 @@ void ternary(Warp& w, const Instruction& i, std::uint32_t mask) {
   eachLane(mask, [=](int l) { y[l] = bits(F{}(as<T>(a[l]), as<T>(b[l]), as<T>(c[l]))); });
 }
 
-#define GPUSIM_FUNCTOR(name, ...) \
-  struct name {                   \
-    template <class T>            \
-    auto operator()(__VA_ARGS__) const
+template <class T>
+using Unsigned = std::make_unsigned_t<T>;
 
+// The handler for an integer type, by a maker that gives one for each.
+template <template <class> class Maker>
+Handler signedTypes(Type t) {
+  switch (t) {
+    case Type::u16:
+    case Type::b16:
+      return Maker<std::uint16_t>::make();
+    case Type::s16:
+      return Maker<std::int16_t>::make();
+    case Type::u32:
+    case Type::b32:
+      return Maker<std::uint32_t>::make();
+    case Type::s32:
+      return Maker<std::int32_t>::make();
+    case Type::u64:
+    case Type::b64:
+      return Maker<std::uint64_t>::make();
+    case Type::s64:
+      return Maker<std::int64_t>::make();
+    case Type::pred:
+    case Type::b8:
+    case Type::u8:
+      return Maker<std::uint8_t>::make();
+    default:
+      return nullptr;
+  }
+}
+
+template <class F>
+struct Unary {
+  template <class T>
+  struct Of {
+    static Handler make() { return unary<T, F>; }
+  };
+};
+template <class F>
+struct Binary {
+  template <class T>
+  struct Of {
+    static Handler make() { return binary<T, F>; }
+  };
+};
+template <class F>
+struct Ternary {
+  template <class T>
+  struct Of {
+    static Handler make() { return ternary<T, F>; }
+  };
+};
 }  // namespace gpusim

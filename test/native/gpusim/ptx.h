@@ -125,6 +125,7 @@ std::string ptxOf(const void* image);
 // otherwise. `words` are the parts of the opcode between dots.
 using Words = std::vector<std::string>;
 bool integerFamily(const Words& words, Instruction& i);
+bool bitFamily(const Words& words, Instruction& i);
 bool floatFamily(const Words& words, Instruction& i);
 bool conversionFamily(const Words& words, Instruction& i);
 bool memoryFamily(const Words& words, Instruction& i);

@@ -1,4 +1,4 @@
-// Chapter 11: matrix products of a warp, and the loads that feed them. The places of the fragments are those of the PTX
+// Chapter 12: matrix products of a warp, and the loads that feed them. The places of the fragments are those of the PTX
 // ISA, section "Matrix multiply-accumulate operation using mma instruction": with group = lane / 4 and t = lane % 4,
 //   A 16 x 16 (16-bit):  rows group, group + 8; columns 2 t, 2 t + 1, and the same + 8
 //   B 16 x 8:            rows 2 t, 2 t + 1, and the same + 8; column group

@@ -1,4 +1,4 @@
-// Chapter 10: what the lanes of a warp do together: shuffles, votes, matches, reductions. Lanes that are named in the
+// Chapter 11: what the lanes of a warp do together: shuffles, votes, matches, reductions. Lanes that are named in the
 // mask are waited for; naming one that has exited, or leaving out one that takes part, is a fault.
 #include "machine.h"
 

@@ -1,0 +1,69 @@
+// Chapter 13: what the driver's entry points share. Work is done at once, in the calling thread; a captured stream
+// records instead.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "machine.h"
+
+namespace gpusim {
+
+using CUresult = int;
+enum : CUresult {
+  success = 0,
+  invalidValue = 1,
+  outOfMemory = 2,
+  notInitialized = 3,
+  deinitialised = 4,
+  noDevice = 100,
+  invalidDevice = 101,
+  invalidImage = 200,
+  invalidContext = 201,
+  invalidPtx = 218,
+  invalidHandle = 400,
+  notFound = 500,
+  captureUnsupported = 900
+};
+
+struct Graph {
+  std::vector<std::function<CUresult()>> nodes;
+};
+struct Stream {
+  Graph* capturing = nullptr;
+};
+// The driver's state, behind one lock.
+struct DriverState {
+  std::recursive_mutex mutex;
+  bool initialised = false;
+  CUresult sticky = success;  // the fault that ended the context
+  std::string lastFault;
+  std::set<Stream*> streams;
+  std::set<Graph*> graphs;
+  Stream* capturing = nullptr;
+};
+DriverState& state();
+
+std::uint64_t setting(const char* name, std::uint64_t otherwise);
+std::uint64_t deviceBytes();
+
+// What every call that touches the device begins with.
+CUresult ready();
+
+// Runs `body` under the lock, after the usual checks.
+template <class Body>
+CUresult guarded(Body body) {
+  const std::lock_guard<std::recursive_mutex> lock(state().mutex);
+  const CUresult status = ready();
+  return status != success ? status : static_cast<CUresult>(body());
+}
+
+// Does the work now, or records it when the stream is being captured.
+CUresult enqueue(Stream* stream, std::function<CUresult()> work);
+
+}  // namespace gpusim
+
+#define CALL extern "C" __attribute__((visibility("default"))) gpusim::CUresult
