@@ -75,6 +75,9 @@ export const nmSoftWeightOp = defineOp({
     { inputs: { w: odd }, attrs: { n: 2, m: 4, dtype: 'f32' }, scalars: { tau: 0.5 }, grad: false },
     { inputs: { w: { shape: [70_000] } }, attrs: { n: 4, m: 8, dtype: 'f32' }, scalars: { tau: 0.5 }, grad: false },
     { inputs: { w: odd }, attrs: { n: 1, m: 3, dtype: 'bf16' }, scalars: { tau: 2 }, grad: false },
+    { inputs: { w: odd }, attrs: { n: 1, m: 4, dtype: 'bf16' }, scalars: { tau: 0.5 }, grad: false },
+    { inputs: { w: [3, 24] }, attrs: { n: 2, m: 8, dtype: 'bf16' }, scalars: { tau: 0.5 }, grad: false },
+    { inputs: { w: odd }, attrs: { n: 1, m: 2, dtype: 'f32' }, scalars: { tau: 0.5 }, grad: false },
     { inputs: { w: odd }, attrs: { n: 4, m: 4, dtype: 'f32' }, scalars: { tau: 0.5 } },
     { inputs: { w: [0, 8] }, attrs: { n: 2, m: 4, dtype: 'f32' }, scalars: { tau: 0.5 } },
     {
@@ -135,6 +138,9 @@ export const nmSoftWeightGradOp = defineOp({
   cases: [
     { inputs: { w: odd, g: [3, 5, 12] }, attrs: { n: 2, m: 4 }, scalars: { tau: 0.5 } },
     { inputs: { w: [8, 64], g: [8, 64] }, attrs: { n: 4, m: 8 }, scalars: { tau: 0.5 } },
+    { inputs: { w: odd, g: [3, 5, 12] }, attrs: { n: 1, m: 4 }, scalars: { tau: 0.5 } },
+    { inputs: { w: [3, 24], g: [3, 24] }, attrs: { n: 2, m: 8 }, scalars: { tau: 0.5 } },
+    { inputs: { w: odd, g: [3, 5, 12] }, attrs: { n: 1, m: 2 }, scalars: { tau: 0.5 } },
     { inputs: { w: odd, g: [3, 5, 12] }, attrs: { n: 5, m: 6 }, scalars: { tau: 1 } },
     { inputs: { w: odd, g: [3, 5, 12] }, attrs: { n: 4, m: 4 }, scalars: { tau: 1 } },
   ],

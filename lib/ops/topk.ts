@@ -75,6 +75,8 @@ export const topkOp = defineOp({
     { inputs: { x: { shape: [9, 4], draw: 'distinct' } }, attrs: { k: 4, dim: 0, largest: false } },
     { inputs: { x: { shape: [2, 5, 3], draw: 'distinct' } }, attrs: { k: 5, dim: 1, largest: true } },
     { inputs: { x: [3, 5] }, attrs: { k: 0, dim: 1, largest: true }, grad: false },
+    { name: 'many entries', inputs: { x: [2, 3001] }, attrs: { k: 5, dim: 1, largest: true }, grad: false },
+    { name: 'many wanted', inputs: { x: [3001, 1] }, attrs: { k: 1100, dim: 0, largest: false }, grad: false },
     {
       name: 'ties',
       inputs: { x: { shape: [2, 40], draw: 'index', below: 3 } },

@@ -16,6 +16,9 @@ struct PdpMask {
   float t, halfT, rate, sharpness;
 
   SECATEUR_GPU PdpMask(float threshold, const PdpTemperature& tau) : rate(tau.rate), sharpness(tau.sharpness) {
+    moveTo(threshold);
+  }
+  SECATEUR_GPU void moveTo(float threshold) {
     // An infinite weight stays above the threshold.
     t = threshold > largestFloat ? largestFloat : threshold;
     halfT = __fmul_rn(0.5f, t);
@@ -30,6 +33,13 @@ struct PdpMask {
 
   // m (1 - m) from e. An infinite e has m = 0, and 0 * infinity is kept out by the largest finite float.
   SECATEUR_GPU float slope(float e, float m) const { return __fmul_rn(__fmul_rn(fminf(e, largestFloat), m), m); }
+
+  // dm/dw = 2 w / tau m (1 - m)
+  SECATEUR_GPU float maskSlope(float w) const {
+    const float e = odds(fabsf(w));
+    const float m = reciprocalApprox(__fadd_rn(1.0f, e));
+    return __fmul_rn(fminf(largestFloat, __fmul_rn(w, sharpness)), slope(e, m));
+  }
 
   // g (m + 2 w^2 / tau m (1 - m))
   SECATEUR_GPU float gradient(float w, float g) const {
