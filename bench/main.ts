@@ -1,5 +1,7 @@
-// npm run bench -- ops|steps [--json] [--filter text] [--peer] [--python program] [--rounds n]
+// npm run bench -- ops|steps|kernels [--json] [--filter text] ...; `--help` lists the rest
 import { Command, Option } from 'commander';
+import { device } from '../lib/core/device.js';
+import { benchKernels, kernelHeading, printKernelRow } from './kernels.js';
 import { benchOps } from './ops.js';
 import { heading, printRow } from './row.js';
 import { benchSteps } from './steps.js';
@@ -10,6 +12,7 @@ interface BenchOptions {
   rounds: number;
   peer?: boolean;
   python: string;
+  arch?: string;
 }
 
 const program = new Command('bench').description('Measure, against the limits of this machine and a peer, in one run.');
@@ -36,5 +39,19 @@ program
     if (o.json !== true) console.log(heading());
     for await (const row of benchSteps(o.filter ?? '', o.rounds, o.peer === true ? o.python : undefined))
       printRow(row, o.json === true);
+  });
+program
+  .command('kernels')
+  .description(
+    'the CUDA kernels: machine code, occupancy, bytes an element counted on the simulated GPU, times on a real one',
+  )
+  .option('--json', 'one object a line')
+  .option('--filter <text>', 'only work and kernels whose name has this text')
+  .option('--arch <sm>', 'only this architecture, as in sm_90')
+  .action((o: BenchOptions) => {
+    if (o.json !== true) console.log(kernelHeading());
+    const onGpu = device('auto') === 'cuda';
+    for (const row of benchKernels({ filter: o.filter ?? '', arch: o.arch, onGpu }))
+      printKernelRow(row, o.json === true);
   });
 await program.parseAsync(process.argv);

@@ -5,11 +5,8 @@ import { createInterface } from 'node:readline';
 import { autocast } from '../lib/autograd/autocast.js';
 import { crossEntropy, manualSeed, randn, scope, synchronize, tensor } from '../lib/index.js';
 import { SGD } from '../lib/optim/index.js';
-import type { Context } from '../lib/train/index.js';
-import { prunableSites } from '../lib/train/index.js';
-import { Binding } from '../lib/train/pruning.js';
 import { resnet18, resnet20 } from '../src/models/index.js';
-import { PDP } from '../src/pdp/index.js';
+import { pruneEveryStep } from './prunedStep.js';
 
 interface Setting {
   model: 'resnet18' | 'resnet20';
@@ -25,21 +22,10 @@ const optimizer = new SGD(model.parameters(), { lr: 0.01, momentum: 0.9, weightD
 const x = randn([setting.batch, 32, 32, 3]);
 const y = tensor(Int32Array.from({ length: setting.batch }, (_, i) => i % 10));
 
-let binding: Binding | undefined;
-let prepare: (() => void) | undefined;
-if (setting.mode === 'pdp') {
-  const sites = prunableSites(model);
-  const pruner = new PDP({ sparsity: 0.9, warmup: 0, epsilon: 1 });
-  binding = new Binding(model, pruner, sites);
-  const clock = { step: 0, epoch: 0, stepsPerEpoch: 100, totalSteps: 100, phase: 'prune', phaseStep: 0 };
-  const context = { model, sites, clock } as unknown as Context;
-  pruner.on('phase', context);
-  prepare = () => pruner.on('step', context);
-}
+const beforeStep = setting.mode === 'pdp' ? pruneEveryStep(model) : () => undefined;
 
 function step(): void {
-  binding?.newStep();
-  prepare?.();
+  beforeStep();
   optimizer.zeroGrad();
   scope(() => {
     const forward = () => crossEntropy(model.forward(x), y);

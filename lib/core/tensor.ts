@@ -101,7 +101,7 @@ export class Tensor<D extends DType = DType> {
   cell: Cell;
   readonly dtype: D;
   readonly shape: Shape;
-  readonly device: Device;
+  #device: Device;
   #disposed = false;
   #requiresGrad = false;
   /** Set by the tape: the node this tensor is an output of, and which output. */
@@ -116,7 +116,11 @@ export class Tensor<D extends DType = DType> {
     this.cell = cell;
     this.dtype = dtype;
     this.shape = shape;
-    this.device = device;
+    this.#device = device;
+  }
+
+  get device(): Device {
+    return this.#device;
   }
 
   get rank(): number {
@@ -178,10 +182,11 @@ export class Tensor<D extends DType = DType> {
   }
 
   /** Moves the tensor onto another storage of the same size (a range of an arena). The values there become its own. */
-  rebase(cell: Cell): void {
+  rebase(cell: Cell, device: Device = this.#device): void {
     backstop.unregister(this);
     this.cell.release();
     this.cell = cell;
+    this.#device = device;
     ownAlone(this);
   }
 

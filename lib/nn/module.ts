@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
-import { writeData } from '../core/create.js';
+import { toDevice, writeData } from '../core/create.js';
+import { type Device, checkDevice } from '../core/device.js';
 import { SecateurError, checkOptions, didYouMean } from '../core/errors.js';
 import { sameShape, showShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
@@ -97,6 +98,33 @@ export abstract class Module {
 
   eval(): this {
     return this.train(false);
+  }
+
+  /**
+   * Moves parameters, buffers and gradients to a device; the objects stay the same. An optimizer lays its parameters out
+   * on the device they are on, so move a module before making one.
+   *
+   * @throws ERR_DEVICE, ERR_CUDA_UNAVAILABLE; ERR_ARGUMENT when an optimizer holds a parameter already
+   */
+  to(device: Device): this {
+    checkDevice('to', device);
+    const state = [...new Map([...this.namedState()].map(({ name, tensor }) => [tensor as Tensor, name]))];
+    const away = state.filter(([t]) => t.device !== device);
+    const held = away.find(([t]) => t.gradSlot !== undefined);
+    if (held !== undefined)
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `to: an optimizer holds parameter ${held[1]} on ${held[0].device}. Move the module to ${device} before making the optimizer.`,
+        { name: held[1], device },
+      );
+    for (const [t] of away) {
+      for (const each of t.grad === undefined ? [t] : [t, t.grad]) {
+        const moved = toDevice(each, device);
+        each.rebase(moved.cell.retain(), device);
+        moved.dispose();
+      }
+    }
+    return this;
   }
 
   /** Forgets the gradients. */

@@ -19,6 +19,7 @@ import {
   Sequential,
   init,
 } from '../../lib/nn/index.js';
+import { SGD } from '../../lib/optim/index.js';
 import { resnet18, resnet20, resnet50 } from '../../src/models/index.js';
 
 const values = (t: Tensor): number[] => [...t.data()];
@@ -177,5 +178,30 @@ t.test('a disposed model gives its memory back', (t) => {
   model.dispose();
   t.equal(memory.stats().live, before);
   t.ok(new Buffer(ones([1])).dtype === 'f32');
+  t.end();
+});
+
+t.test('a module moves to another device, its gradients too, unless an optimizer holds it', (t) => {
+  manualSeed(5);
+  const model = new Sequential(new Linear(3, 4), new ReLU(), new Linear(4, 2));
+  const x = tensor([
+    [1, -2, 3],
+    [0.5, 0.25, -1],
+  ]);
+  backward(sum(model.forward(x)));
+  const [first] = model.parameters() as [Parameter];
+  const before = { weight: values(first), grad: values(first.grad as Tensor), y: values(model.forward(x)) };
+  t.equal(model.to('ref'), model);
+  t.strictSame([first.device, first.grad?.device], ['ref', 'ref']);
+  t.strictSame(values(first), before.weight);
+  t.strictSame(values(first.grad as Tensor), before.grad);
+  const y = values(model.forward(x.to('ref')));
+  t.ok(y.every((v, i) => Math.abs(v - (before.y[i] as number)) < 1e-5));
+  t.throws(() => model.to('tpu' as 'ref'), { code: 'ERR_DEVICE' });
+  const optimizer = new SGD(model.parameters(), { lr: 0.1 });
+  t.throws(() => model.to('cpu'), { code: 'ERR_ARGUMENT', message: /before making the optimizer/ });
+  optimizer.dispose();
+  model.to('cpu');
+  t.equal(first.device, 'cpu');
   t.end();
 });

@@ -1,11 +1,14 @@
 #include "counters.h"
 
+#include <algorithm>
 #include <sstream>
 
 namespace gpusim {
 
 void Counters::add(const Counters& o) {
   launches += o.launches;
+  threads = std::max(threads, o.threads);
+  sharedBytes = std::max(sharedBytes, o.sharedBytes);
   bytesRead += o.bytesRead;
   bytesWritten += o.bytesWritten;
   uniqueRead += o.uniqueRead;
@@ -20,10 +23,10 @@ std::string Counters::json() const {
   static const char* classes[] = {"integer", "floating", "conversion", "special",
                                   "memory",  "control",  "warp",       "tensor"};
   std::ostringstream out;
-  out << "\"launches\":" << launches << ",\"bytesRead\":" << bytesRead << ",\"bytesWritten\":" << bytesWritten
-      << ",\"uniqueRead\":" << uniqueRead << ",\"uniqueWritten\":" << uniqueWritten
-      << ",\"sectorsRead\":" << sectorsRead << ",\"sectorsWritten\":" << sectorsWritten << ",\"atomics\":" << atomics
-      << ",\"instructions\":{";
+  out << "\"launches\":" << launches << ",\"threads\":" << threads << ",\"sharedBytes\":" << sharedBytes
+      << ",\"bytesRead\":" << bytesRead << ",\"bytesWritten\":" << bytesWritten << ",\"uniqueRead\":" << uniqueRead
+      << ",\"uniqueWritten\":" << uniqueWritten << ",\"sectorsRead\":" << sectorsRead
+      << ",\"sectorsWritten\":" << sectorsWritten << ",\"atomics\":" << atomics << ",\"instructions\":{";
   for (int i = 0; i < 8; i++) out << (i > 0 ? "," : "") << '"' << classes[i] << "\":" << instructions[i];
   out << "}";
   return out.str();

@@ -8,6 +8,7 @@ namespace gpusim {
 
 struct Counters {
   std::uint64_t launches = 0;
+  std::uint64_t threads = 0, sharedBytes = 0;         // of the largest block: threads, dynamic shared memory
   std::uint64_t bytesRead = 0, bytesWritten = 0;      // requested from global memory
   std::uint64_t uniqueRead = 0, uniqueWritten = 0;    // each byte once a launch
   std::uint64_t sectorsRead = 0, sectorsWritten = 0;  // 32-byte sectors, by request of a warp

@@ -172,7 +172,6 @@ void Launch::run() {
   std::shuffle(order.begin(), order.end(), random);
   std::vector<std::unique_ptr<Block>> live;
   std::size_t started = 0;
-  counters.launches = 1;
   while (started < count || !live.empty()) {
     while (live.size() < resident && started < count) live.push_back(makeBlock(*this, order[started++]));
     // One block at a time as long as it gets on; the others when it waits for them.

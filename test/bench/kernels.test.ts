@@ -1,0 +1,130 @@
+// What the kernel bench says of machine code: the rules every kernel keeps, the occupancy against the vendor's own
+// calculator, and the bytes the pruning kernels promise.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { packageRoot } from '../../lib/core/native.js';
+import { countOneCall } from '../../bench/kernels.js';
+import { type Work, work } from '../../bench/kernelWork.js';
+import { builtKernels } from '../../bench/machineCode.js';
+import { multiprocessors, occupancy } from '../../bench/occupancy.js';
+
+const build = join(packageRoot(), 'build');
+const noImages = existsSync(join(build, 'images')) ? false : 'the build found no nvcc: there are no CUDA kernels';
+const noSimulator = existsSync(join(packageRoot(), 'build-gpusim/libcuda.so.1'))
+  ? false
+  : 'the simulated GPU is not built';
+
+t.test('machine code', { skip: noImages }, (t) => {
+  const kernels = builtKernels(build);
+  t.ok(kernels.length > 0, 'there are kernels');
+  const named = (k: { kernel: string; arch: number }): string => `${k.kernel} sm_${k.arch}`;
+  t.strictSame(kernels.filter((k) => k.registers < 8 || k.registers > 255).map(named), [], 'registers are read');
+  t.strictSame(kernels.filter((k) => k.paramBytes === 0).map(named), [], 'parameters are read');
+  const local = kernels.filter((k) => k.spillBytes + k.counts.localLoad + k.counts.localStore > 0);
+  t.strictSame(local.map(named), [], 'no kernel spills or indexes a local array');
+  t.strictSame(kernels.filter((k) => k.counts.double > 0).map(named), [], 'no kernel computes in double');
+  for (const [name, bits] of [
+    ['pdpWeight_f32', 128],
+    ['pdpWeightGrad_bf16', 128],
+  ] as const) {
+    const mine = kernels.filter((k) => k.kernel === name);
+    t.ok(
+      mine.length > 0 && mine.every((k) => k.loadBits === bits && k.storeBits === bits),
+      `${name} moves ${bits} bits at a time on every architecture`,
+    );
+  }
+  t.end();
+});
+
+const nvcc = process.env['CUDA_HOME'] ?? '/usr/local/cuda-13.0';
+const header = join(nvcc, 'include/cuda_occupancy.h');
+
+t.test(
+  'occupancy agrees with the vendor’s calculator',
+  {
+    skip: existsSync(header) ? false : `${header} is not there`,
+  },
+  (t) => {
+    const settings = Object.entries(multiprocessors).flatMap(([arch, m]) =>
+      [32, 96, 128, 256, 512, 1024].flatMap((threads) =>
+        [16, 32, 40, 64, 128].flatMap((registers) =>
+          [0, 100, 16384, 49152].map((sharedBytes) => ({ arch: Number(arch), m, threads, registers, sharedBytes })),
+        ),
+      ),
+    );
+    const calls = settings.map(
+      ({ arch, m, threads, registers, sharedBytes }) =>
+        `show(${Math.floor(arch / 10)}, ${arch % 10}, ${m.warps}, ${m.sharedBytes}, ${threads}, ${registers}, ${sharedBytes});`,
+    );
+    const folder = mkdtempSync(join(tmpdir(), 'secateur-occupancy-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    writeFileSync(
+      join(folder, 'show.cpp'),
+      `#include <cstdio>
+#include "cuda_occupancy.h"
+void show(int major, int minor, int warps, size_t shared, int threads, int registers, size_t own) {
+  cudaOccDeviceProp p;
+  p.computeMajor = major; p.computeMinor = minor; p.maxThreadsPerBlock = 1024;
+  p.maxThreadsPerMultiprocessor = 32 * warps; p.regsPerBlock = 65536; p.regsPerMultiprocessor = 65536;
+  p.warpSize = 32; p.sharedMemPerBlock = 49152; p.sharedMemPerMultiprocessor = shared; p.numSms = 1;
+  p.sharedMemPerBlockOptin = shared - 1024; p.reservedSharedMemPerBlock = 1024;
+  cudaOccFuncAttributes a;
+  a.maxThreadsPerBlock = 1024; a.numRegs = registers; a.sharedSizeBytes = own;
+  a.partitionedGCConfig = PARTITIONED_GC_OFF; a.shmemLimitConfig = FUNC_SHMEM_LIMIT_OPTIN;
+  a.maxDynamicSharedSizeBytes = shared;
+  cudaOccDeviceState s; s.carveoutConfig = -1;
+  cudaOccResult r = {};
+  const auto status = cudaOccMaxActiveBlocksPerMultiprocessor(&r, &p, &a, &s, threads, 0);
+  std::printf("%d\\n", status == CUDA_OCC_SUCCESS ? r.activeBlocksPerMultiprocessor : -1);
+}
+int main() { ${calls.join('\n')} }
+`,
+    );
+    const made = spawnSync('g++', ['-I', join(nvcc, 'include'), '-o', join(folder, 'show'), join(folder, 'show.cpp')], {
+      encoding: 'utf8',
+    });
+    t.equal(made.status, 0, made.stderr);
+    const lines = spawnSync(join(folder, 'show'), { encoding: 'utf8' }).stdout.trim().split('\n').map(Number);
+    t.equal(lines.length, settings.length);
+    t.ok(lines.some((blocks) => blocks > 1));
+    const wrong = settings.flatMap(({ arch, m, threads, registers, sharedBytes }, i) => {
+      const mine = Math.round(((occupancy(arch, { threads, registers, sharedBytes }) ?? -1) * m.warps * 32) / threads);
+      return mine === lines[i]
+        ? []
+        : [`sm_${arch} ${threads} threads ${registers} registers ${sharedBytes} B: ${mine} for ${lines[i]}`];
+    });
+    t.strictSame(wrong, []);
+    t.end();
+  },
+);
+
+// Bytes an element that each piece of work may move, as a multiple of its floor. Beyond the floor are a few bytes a launch:
+// thresholds, counts, tables of tensors.
+const once = 1.0001;
+const allowed: Readonly<Record<string, number>> = {
+  'threshold, warm': 4.1 / 4,
+  'PDP mask forward, f32 to f32': once,
+  'PDP mask forward, f32 to bf16': once,
+  'PDP mask backward, f32': once,
+  'PDP mask backward, bf16': once,
+  'SGD with momentum': once,
+  AdamW: once,
+};
+
+t.test('bytes an element, counted on the simulated GPU', { skip: noImages || noSimulator }, (t) => {
+  for (const [name, factor] of Object.entries(allowed)) {
+    const one = work.find((w) => w.name === name) as Work;
+    const counted = countOneCall([name]);
+    const bytes = counted.reduce((sum, c) => sum + c.uniqueRead + c.uniqueWritten, 0) / one.elements;
+    t.ok(bytes <= one.floorBytes * factor, `${name}: ${bytes} bytes an element, floor ${one.floorBytes}`);
+    t.equal(
+      counted.reduce((sum, c) => sum + c.launches, 0),
+      1,
+      `${name}: one launch`,
+    );
+  }
+  t.end();
+});
