@@ -88,6 +88,19 @@ export const matmulOp = defineOp({
     { inputs: { a: [3, 0], b: [0, 2], bias: [2] }, attrs: { transA: false, transB: false } },
     { inputs: { a: [65, 127], b: [127, 33] }, attrs: { transA: false, transB: false }, grad: false },
     {
+      name: 'many tiles',
+      inputs: { a: [300, 70], b: [70, 261] },
+      attrs: { transA: false, transB: false },
+      grad: false,
+    },
+    { name: 'many tiles', inputs: { a: [72, 264], b: [272, 72] }, attrs: { transA: true, transB: true }, grad: false },
+    {
+      name: 'long sums',
+      inputs: { a: [1601, 24], b: [1601, 40], bias: [40] },
+      attrs: { transA: true, transB: false },
+      grad: false,
+    },
+    {
       name: 'special values',
       inputs: {
         a: { shape: [3, 2], values: [NaN, 1, Infinity, 1, 0, 1] },
@@ -110,7 +123,7 @@ export const matmulOp = defineOp({
       grad: false,
     },
   ],
-  tolerance: { f32: 2e-5, bf16: 2e-2, why: 'sums of up to 127 products; bf16 has 8 bits' },
+  tolerance: { f32: 2e-5, bf16: 2e-2, why: 'sums of up to 1601 products; bf16 has 8 bits' },
   cost: ({ a }, { c }, { transA }) => ({ flops: 2 * c.reduce((x, y) => x * y, 1) * cols(a, transA) }),
 });
 

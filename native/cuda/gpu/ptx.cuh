@@ -1,5 +1,6 @@
 // The PTX instructions written by hand, portable from sm_80 on.
 #pragma once
+#include "core/bf16.h"
 #include "gpu/params.h"
 
 namespace secateur::cuda {
@@ -16,6 +17,32 @@ SECATEUR_GPU float reciprocalApprox(float x) {
   float y;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
   return y;
+}
+
+SECATEUR_GPU unsigned sharedAddress(const void* p) { return static_cast<unsigned>(__cvta_generic_to_shared(p)); }
+
+// Four 8 x 8 matrices of 16-bit elements from shared memory: lane 8 i + r gives the address of row r of matrix i, and
+// lane l gets elements 2 (l % 4) and the next of row l / 4 of each.
+SECATEUR_GPU void loadMatrices(unsigned (&to)[4], const bf16* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(sharedAddress(row))
+               : "memory");
+}
+// The same, each matrix transposed.
+SECATEUR_GPU void loadMatricesTransposed(unsigned (&to)[4], const bf16* row) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(sharedAddress(row))
+               : "memory");
+}
+
+// c += a b on the warp's tensor cores: a 16 x 16 and b 16 x 8 in bf16, c 16 x 8 in f32.
+SECATEUR_GPU void multiplyAdd(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
 }  // namespace secateur::cuda
