@@ -1,0 +1,174 @@
+// cuDNN's graph interface, as much of it as is used, bound at run time from libcudnn.so.9. Own declarations, so that a
+// build needs no vendor header; test/native/vendor compares them with the vendor's.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "api/driver.h"
+#include "api/library.h"
+
+namespace secateur::cuda {
+
+using DnnHandle = struct cudnnContext*;
+using DnnDescriptor = void*;
+
+// X(vendor's name, name here, value): the enumerators that are used, one list a meaning.
+#define SECATEUR_CUDNN_STATUSES(X)              \
+  X(CUDNN_STATUS_SUCCESS, success, 0)           \
+  X(CUDNN_STATUS_BAD_PARAM, badParameter, 2000) \
+  X(CUDNN_STATUS_NOT_SUPPORTED, notSupported, 3000)
+
+#define SECATEUR_CUDNN_DESCRIPTORS(X)                                                          \
+  X(CUDNN_BACKEND_POINTWISE_DESCRIPTOR, pointwise, 0)                                          \
+  X(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR, convolution, 1)                                      \
+  X(CUDNN_BACKEND_ENGINE_DESCRIPTOR, engine, 2)                                                \
+  X(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, engineConfig, 3)                                       \
+  X(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, heuristics, 4)                                        \
+  X(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, plan, 5)                                          \
+  X(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, convolutionForward, 10)            \
+  X(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, convolutionGradWeight, 11) \
+  X(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, convolutionGradInput, 12)    \
+  X(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, operationPointwise, 13)                      \
+  X(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, operationGraph, 15)                               \
+  X(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, variantPack, 16)                                    \
+  X(CUDNN_BACKEND_TENSOR_DESCRIPTOR, tensor, 17)                                               \
+  X(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, deviceProperties, 38)                                 \
+  X(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, attention, 41)
+
+#define SECATEUR_CUDNN_ATTRIBUTES(X)                                                   \
+  X(CUDNN_ATTR_POINTWISE_MODE, pointwiseMode, 0)                                       \
+  X(CUDNN_ATTR_POINTWISE_MATH_PREC, pointwisePrecision, 1)                             \
+  X(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, convolutionPrecision, 100)                       \
+  X(CUDNN_ATTR_CONVOLUTION_CONV_MODE, convolutionMode, 101)                            \
+  X(CUDNN_ATTR_CONVOLUTION_DILATIONS, convolutionDilations, 102)                       \
+  X(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, convolutionStrides, 103)                    \
+  X(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, convolutionPaddingAfter, 104)                \
+  X(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, convolutionPaddingBefore, 105)                \
+  X(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, convolutionSpatialAxes, 106)                  \
+  X(CUDNN_ATTR_ENGINEHEUR_MODE, heuristicsMode, 200)                                   \
+  X(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, heuristicsGraph, 201)                       \
+  X(CUDNN_ATTR_ENGINEHEUR_RESULTS, heuristicsResults, 202)                             \
+  X(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, heuristicsDevice, 204)                           \
+  X(CUDNN_ATTR_ENGINECFG_ENGINE, engineConfigEngine, 300)                              \
+  X(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, planEngineConfig, 401)                    \
+  X(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, planWorkspaceBytes, 402)                 \
+  X(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, planDevice, 407)                             \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, forwardAlpha, 700)                 \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, forwardBeta, 701)                   \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, forwardConvolution, 702)       \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, forwardW, 703)                         \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, forwardX, 704)                         \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, forwardY, 705)                         \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, gradInputAlpha, 706)              \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, gradInputBeta, 707)                \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, gradInputConvolution, 708)    \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, gradInputW, 709)                      \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, gradInputDx, 710)                    \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, gradInputDy, 711)                    \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, gradWeightAlpha, 712)           \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, gradWeightBeta, 713)             \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, gradWeightConvolution, 714) \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, gradWeightDw, 715)                 \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, gradWeightX, 716)                   \
+  X(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, gradWeightDy, 717)                 \
+  X(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, operationPointwiseMode, 750)         \
+  X(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, operationPointwiseX, 751)                    \
+  X(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, operationPointwiseB, 752)                    \
+  X(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, operationPointwiseY, 753)                    \
+  X(CUDNN_ATTR_OPERATIONGRAPH_OPS, graphOperations, 801)                               \
+  X(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, tensorAlignment, 900)                            \
+  X(CUDNN_ATTR_TENSOR_DATA_TYPE, tensorType, 901)                                      \
+  X(CUDNN_ATTR_TENSOR_DIMENSIONS, tensorDimensions, 902)                               \
+  X(CUDNN_ATTR_TENSOR_STRIDES, tensorStrides, 903)                                     \
+  X(CUDNN_ATTR_TENSOR_UNIQUE_ID, tensorNumber, 906)                                    \
+  X(CUDNN_ATTR_TENSOR_IS_VIRTUAL, tensorVirtual, 907)                                  \
+  X(CUDNN_ATTR_TENSOR_IS_BY_VALUE, tensorByValue, 908)                                 \
+  X(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, packNumbers, 1000)                             \
+  X(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, packPointers, 1001)                         \
+  X(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, packWorkspace, 1003)                            \
+  X(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, engineNotes, 1303)                               \
+  X(CUDNN_ATTR_DEVICEPROP_HANDLE, deviceHandle, 2701)                                  \
+  X(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, deviceJson, 2702)                       \
+  X(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, attentionQ, 2800)                             \
+  X(CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, attentionK, 2801)                             \
+  X(CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC, attentionV, 2802)                             \
+  X(CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC, attentionO, 2803)                             \
+  X(CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC, attentionStats, 2804)                     \
+  X(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC, attentionScale, 2805)
+
+// What an attribute's value is.
+#define SECATEUR_CUDNN_KINDS(X)                      \
+  X(CUDNN_TYPE_HANDLE, handle, 0)                    \
+  X(CUDNN_TYPE_DATA_TYPE, dataType, 1)               \
+  X(CUDNN_TYPE_BOOLEAN, boolean, 2)                  \
+  X(CUDNN_TYPE_INT64, whole, 3)                      \
+  X(CUDNN_TYPE_FLOAT, real, 4)                       \
+  X(CUDNN_TYPE_VOID_PTR, pointer, 6)                 \
+  X(CUDNN_TYPE_CONVOLUTION_MODE, convolutionMode, 7) \
+  X(CUDNN_TYPE_HEUR_MODE, heuristicsMode, 8)         \
+  X(CUDNN_TYPE_NUMERICAL_NOTE, note, 11)             \
+  X(CUDNN_TYPE_POINTWISE_MODE, pointwiseMode, 14)    \
+  X(CUDNN_TYPE_BACKEND_DESCRIPTOR, descriptor, 15)   \
+  X(CUDNN_TYPE_CHAR, character, 24)
+
+#define SECATEUR_CUDNN_DATA_TYPES(X) \
+  X(CUDNN_DATA_FLOAT, f32, 0)        \
+  X(CUDNN_DATA_BFLOAT16, bf16, 9)
+
+#define SECATEUR_CUDNN_CONVOLUTION_MODES(X) X(CUDNN_CROSS_CORRELATION, crossCorrelation, 1)
+
+#define SECATEUR_CUDNN_POINTWISE_MODES(X) X(CUDNN_POINTWISE_ADD, add, 0)
+
+#define SECATEUR_CUDNN_HEURISTICS(X)       \
+  X(CUDNN_HEUR_MODE_FALLBACK, fallback, 2) \
+  X(CUDNN_HEUR_MODE_A, best, 3)
+
+#define SECATEUR_CUDNN_NOTES(X)                                                     \
+  X(CUDNN_NUMERICAL_NOTE_TENSOR_CORE, tensorCore, 0)                                \
+  X(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS, downConvertInputs, 1)                 \
+  X(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, reducedPrecisionReduction, 2) \
+  X(CUDNN_NUMERICAL_NOTE_FFT, fft, 3)                                               \
+  X(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, nondeterministic, 4)                     \
+  X(CUDNN_NUMERICAL_NOTE_WINOGRAD, winograd, 5)                                     \
+  X(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4, winograd4x4, 6)                         \
+  X(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, winograd6x6, 7)                         \
+  X(CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13, winograd13x13, 8)                     \
+  X(CUDNN_NUMERICAL_NOTE_TYPE_COUNT, count, 10)
+
+#define SECATEUR_VALUE(vendor, name, value) name = value,
+enum class DnnStatus : int { SECATEUR_CUDNN_STATUSES(SECATEUR_VALUE) };
+enum class DnnDescriptorType : int { SECATEUR_CUDNN_DESCRIPTORS(SECATEUR_VALUE) };
+enum class DnnAttribute : int { SECATEUR_CUDNN_ATTRIBUTES(SECATEUR_VALUE) };
+enum class DnnKind : int { SECATEUR_CUDNN_KINDS(SECATEUR_VALUE) };
+enum class DnnDataType : int { SECATEUR_CUDNN_DATA_TYPES(SECATEUR_VALUE) };
+enum class DnnConvolutionMode : int { SECATEUR_CUDNN_CONVOLUTION_MODES(SECATEUR_VALUE) };
+enum class DnnPointwiseMode : int { SECATEUR_CUDNN_POINTWISE_MODES(SECATEUR_VALUE) };
+enum class DnnHeuristics : int { SECATEUR_CUDNN_HEURISTICS(SECATEUR_VALUE) };
+enum class DnnNote : int { SECATEUR_CUDNN_NOTES(SECATEUR_VALUE) };
+#undef SECATEUR_VALUE
+
+// X(result, entry point, member, parameters).
+#define SECATEUR_CUDNN(X)                                                                                            \
+  X(std::size_t, cudnnGetVersion, getVersion, ())                                                                    \
+  X(const char*, cudnnGetErrorString, getErrorString, (DnnStatus status))                                            \
+  X(void, cudnnGetLastErrorString, getLastErrorString, (char* text, std::size_t bytes))                              \
+  X(DnnStatus, cudnnCreate, create, (DnnHandle * handle))                                                            \
+  X(DnnStatus, cudnnSetStream, setStream, (DnnHandle handle, CUstream stream))                                       \
+  X(DnnStatus, cudnnBackendCreateDescriptor, createDescriptor, (DnnDescriptorType type, DnnDescriptor * descriptor)) \
+  X(DnnStatus, cudnnBackendDestroyDescriptor, destroyDescriptor, (DnnDescriptor descriptor))                         \
+  X(DnnStatus, cudnnBackendFinalize, finalize, (DnnDescriptor descriptor))                                           \
+  X(DnnStatus, cudnnBackendSetAttribute, setAttribute,                                                               \
+    (DnnDescriptor descriptor, DnnAttribute attribute, DnnKind kind, std::int64_t count, const void* of))            \
+  X(DnnStatus, cudnnBackendGetAttribute, getAttribute,                                                               \
+    (DnnDescriptor descriptor, DnnAttribute attribute, DnnKind kind, std::int64_t wanted, std::int64_t * got,        \
+     void* to))                                                                                                      \
+  X(DnnStatus, cudnnBackendExecute, execute, (DnnHandle handle, DnnDescriptor plan, DnnDescriptor pack))
+
+struct Cudnn {
+  SECATEUR_CUDNN(SECATEUR_ENTRY_MEMBER)
+};
+
+// Looked for at the first call.
+const Bound<Cudnn>& cudnn();
+
+}  // namespace secateur::cuda
