@@ -1,0 +1,180 @@
+#include "vendor/graph.h"
+
+#include <utility>
+
+#include "core/error.h"
+
+namespace secateur::cuda::dnn {
+
+namespace {
+
+using Extents = std::vector<std::int64_t>;
+
+DnnDataType typeOf(DType dtype) { return dtype == DType::bf16 ? DnnDataType::bf16 : DnnDataType::f32; }
+
+// cuDNN names axes in the order N, C, H, W, wherever they lie in memory.
+struct ChannelsLast {
+  Extents extents, strides;
+  ChannelsLast(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c)
+      : extents{n, c, h, w}, strides{h * w * c, 1, w * c, c} {}
+};
+
+struct Rows {
+  Extents extents, strides;
+  Rows(std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t width)
+      : extents{batch, heads, rows, width}, strides{heads * rows * width, rows * width, width, 1} {}
+};
+
+}  // namespace
+
+std::vector<std::int64_t> ConvolutionShape::key() const {
+  return {static_cast<std::int64_t>(direction),
+          static_cast<std::int64_t>(dtype),
+          images,
+          height,
+          width,
+          channels,
+          outHeight,
+          outWidth,
+          outChannels,
+          kernelHeight,
+          kernelWidth,
+          groups,
+          stride[0],
+          stride[1],
+          padding[0],
+          padding[1],
+          dilation[0],
+          dilation[1],
+          static_cast<std::int64_t>(bias),
+          static_cast<std::int64_t>(highest)};
+}
+
+std::vector<std::int64_t> AttentionShape::key() const {
+  // Shorter than a convolution's: the two never meet.
+  return {batch, heads, queries, keys, width};
+}
+
+void Graph::tensor(TensorNumber number, DnnDataType type, const Extents& extents, const Extents& strides, Place place) {
+  Descriptor d(DnnDescriptorType::tensor);
+  d.set(DnnAttribute::tensorNumber, number)
+      .set(DnnAttribute::tensorType, type)
+      .set(DnnAttribute::tensorDimensions, extents)
+      .set(DnnAttribute::tensorStrides, strides)
+      .set(DnnAttribute::tensorAlignment, dnn::tensorAlignment)
+      .set(DnnAttribute::tensorVirtual, place == Place::inside)
+      .set(DnnAttribute::tensorByValue, place == Place::value)
+      .finalize("a tensor");
+  tensors_.emplace_back(number, std::move(d));
+}
+
+const Descriptor& Graph::of(TensorNumber number) const {
+  for (const auto& [name, descriptor] : tensors_)
+    if (name == number) return descriptor;
+  throw Error("ERR_CUDA", "the graph has no tensor " + std::to_string(number));
+}
+
+void Graph::finish() { graph_.set(DnnAttribute::graphOperations, operations_).finalize("a graph"); }
+
+Graph::Graph(const ConvolutionShape& s) {
+  const DnnDataType type = typeOf(s.dtype);
+  const ChannelsLast x(s.images, s.height, s.width, s.channels);
+  const ChannelsLast w(s.outChannels, s.kernelHeight, s.kernelWidth, s.channels / s.groups);
+  const ChannelsLast y(s.images, s.outHeight, s.outWidth, s.outChannels);
+  tensor(numberX, type, x.extents, x.strides);
+  tensor(numberW, type, w.extents, w.strides);
+  tensor(numberY, type, y.extents, y.strides);
+
+  Descriptor geometry(DnnDescriptorType::convolution);
+  const Extents padding{s.padding[0], s.padding[1]};
+  geometry.set(DnnAttribute::convolutionPrecision, DnnDataType::f32)
+      .set(DnnAttribute::convolutionMode, DnnConvolutionMode::crossCorrelation)
+      .set(DnnAttribute::convolutionSpatialAxes, std::int64_t{2})
+      .set(DnnAttribute::convolutionPaddingBefore, padding)
+      .set(DnnAttribute::convolutionPaddingAfter, padding)
+      .set(DnnAttribute::convolutionStrides, Extents{s.stride[0], s.stride[1]})
+      .set(DnnAttribute::convolutionDilations, Extents{s.dilation[0], s.dilation[1]})
+      .finalize("a convolution");
+
+  switch (s.direction) {
+    case Direction::forward: {
+      if (s.bias) tensor(numberSum, DnnDataType::f32, y.extents, y.strides, Place::inside);
+      Descriptor operation(DnnDescriptorType::convolutionForward);
+      operation.set(DnnAttribute::forwardConvolution, geometry)
+          .set(DnnAttribute::forwardX, of(numberX))
+          .set(DnnAttribute::forwardW, of(numberW))
+          .set(DnnAttribute::forwardY, of(s.bias ? numberSum : numberY))
+          .set(DnnAttribute::forwardAlpha, 1.0f)
+          .set(DnnAttribute::forwardBeta, 0.0f)
+          .finalize("a convolution's forward pass");
+      operations_.push_back(std::move(operation));
+      break;
+    }
+    case Direction::gradInput: {
+      Descriptor operation(DnnDescriptorType::convolutionGradInput);
+      operation.set(DnnAttribute::gradInputConvolution, geometry)
+          .set(DnnAttribute::gradInputDx, of(numberX))
+          .set(DnnAttribute::gradInputW, of(numberW))
+          .set(DnnAttribute::gradInputDy, of(numberY))
+          .set(DnnAttribute::gradInputAlpha, 1.0f)
+          .set(DnnAttribute::gradInputBeta, 0.0f)
+          .finalize("a convolution's gradient of its input");
+      operations_.push_back(std::move(operation));
+      break;
+    }
+    case Direction::gradWeight: {
+      Descriptor operation(DnnDescriptorType::convolutionGradWeight);
+      operation.set(DnnAttribute::gradWeightConvolution, geometry)
+          .set(DnnAttribute::gradWeightX, of(numberX))
+          .set(DnnAttribute::gradWeightDw, of(numberW))
+          .set(DnnAttribute::gradWeightDy, of(numberY))
+          .set(DnnAttribute::gradWeightAlpha, 1.0f)
+          .set(DnnAttribute::gradWeightBeta, 0.0f)
+          .finalize("a convolution's gradient of its weight");
+      operations_.push_back(std::move(operation));
+      break;
+    }
+  }
+  parts_.push_back(std::move(geometry));
+
+  if (s.bias) {
+    const ChannelsLast b(1, 1, 1, s.outChannels);
+    tensor(numberBias, type, b.extents, b.strides);
+    Descriptor addition(DnnDescriptorType::pointwise);
+    addition.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::add)
+        .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
+        .finalize("an addition");
+    Descriptor operation(DnnDescriptorType::operationPointwise);
+    operation.set(DnnAttribute::operationPointwiseMode, addition)
+        .set(DnnAttribute::operationPointwiseX, of(numberSum))
+        .set(DnnAttribute::operationPointwiseB, of(numberBias))
+        .set(DnnAttribute::operationPointwiseY, of(numberY))
+        .finalize("adding a bias");
+    operations_.push_back(std::move(operation));
+    parts_.push_back(std::move(addition));
+  }
+  finish();
+}
+
+Graph::Graph(const AttentionShape& s) {
+  const Rows q(s.batch, s.heads, s.queries, s.width), k(s.batch, s.heads, s.keys, s.width);
+  const Rows stats(s.batch, s.heads, s.queries, 1), one(1, 1, 1, 1);
+  tensor(numberQ, DnnDataType::bf16, q.extents, q.strides);
+  tensor(numberK, DnnDataType::bf16, k.extents, k.strides);
+  tensor(numberV, DnnDataType::bf16, k.extents, k.strides);
+  tensor(numberO, DnnDataType::bf16, q.extents, q.strides);
+  tensor(numberStats, DnnDataType::f32, stats.extents, stats.strides);
+  tensor(numberScale, DnnDataType::f32, one.extents, one.strides, Place::value);
+  Descriptor operation(DnnDescriptorType::attention);
+  operation.set(DnnAttribute::attentionQ, of(numberQ))
+      .set(DnnAttribute::attentionK, of(numberK))
+      .set(DnnAttribute::attentionV, of(numberV))
+      .set(DnnAttribute::attentionO, of(numberO))
+      .set(DnnAttribute::attentionStats, of(numberStats))
+      .set(DnnAttribute::attentionScale, of(numberScale))
+      .finalize("attention");
+  operations_.push_back(std::move(operation));
+  finish();
+}
+
+}  // namespace secateur::cuda::dnn

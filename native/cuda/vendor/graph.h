@@ -1,0 +1,76 @@
+// Graphs of cuDNN operations. Each graph the backend uses is a function of a plain shape, which is also the key under
+// which its plan is kept.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "core/view.h"
+#include "vendor/descriptor.h"
+
+namespace secateur::cuda::dnn {
+
+// Names a tensor of a graph; memory is bound to these when the plan runs.
+enum TensorNumber : std::int64_t {
+  numberX = 1,
+  numberW,
+  numberY,
+  numberBias,
+  numberSum,
+  numberQ,
+  numberK,
+  numberV,
+  numberO,
+  numberStats,
+  numberScale
+};
+
+// What cuDNN may rely on: memory that is aligned to less is not given to it.
+constexpr std::int64_t tensorAlignment = 16;
+
+enum class Direction : std::int64_t { forward, gradInput, gradWeight };
+
+// Channels last. Height before width.
+struct ConvolutionShape {
+  Direction direction = Direction::forward;
+  DType dtype = DType::f32;
+  std::int64_t images = 0, height = 0, width = 0, channels = 0;
+  std::int64_t outHeight = 0, outWidth = 0, outChannels = 0;
+  std::int64_t kernelHeight = 0, kernelWidth = 0, groups = 1;
+  std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
+  bool bias = false;
+  // Winograd's algorithm will not do.
+  bool highest = false;
+
+  std::vector<std::int64_t> key() const;
+};
+
+// [batch, heads, rows, width], contiguous; bf16. Every query sees every key. The statistics are each query's logarithm
+// of the sum of exponentials.
+struct AttentionShape {
+  std::int64_t batch = 0, heads = 0, queries = 0, keys = 0, width = 0;
+
+  std::vector<std::int64_t> key() const;
+};
+
+class Graph {
+ public:
+  explicit Graph(const ConvolutionShape& shape);
+  explicit Graph(const AttentionShape& shape);
+  const Descriptor& descriptor() const { return graph_; }
+
+ private:
+  // Inner tensors never reach memory; what is given by value is read on the host when the plan runs.
+  enum class Place { memory, inside, value };
+  void tensor(TensorNumber number, DnnDataType type, const std::vector<std::int64_t>& extents,
+              const std::vector<std::int64_t>& strides, Place place = Place::memory);
+  const Descriptor& of(TensorNumber number) const;
+  void finish();
+
+  // The graph refers to its operations, they to their tensors: all live as long as it.
+  std::vector<std::pair<TensorNumber, Descriptor>> tensors_;
+  std::vector<Descriptor> parts_;
+  std::vector<Descriptor> operations_;
+  Descriptor graph_{DnnDescriptorType::operationGraph};
+};
+
+}  // namespace secateur::cuda::dnn
