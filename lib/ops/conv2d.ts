@@ -143,7 +143,7 @@ const refused: readonly OpCase[] = [
 const tolerance = {
   f32: 2e-5,
   bf16: 2e-2,
-  why: "sums of up to 576 products, by Winograd's transforms where they apply (rms 2e-6); bf16 has 8 bits",
+  why: "sums of up to 1024 products, by Winograd's transforms where they apply (rms 2e-6); bf16 has 8 bits",
 };
 
 export const conv2dOp = defineOp({
@@ -170,6 +170,7 @@ export const conv2dOp = defineOp({
     { inputs: { x: [2, 9, 10, 16], weight: [32, 3, 3, 16], bias: [32] }, attrs: same },
     { inputs: { x: [2, 9, 10, 16], weight: [32, 3, 3, 16] }, attrs: settings([1, 1], [1, 1], [1, 1], 1, 'highest') },
     { inputs: { x: [3, 8, 8, 64], weight: [64, 3, 3, 64] }, attrs: same, grad: false },
+    { name: 'many channels', inputs: { x: [1, 16, 16, 16], weight: [136, 3, 3, 16] }, attrs: same, grad: false },
     { name: '7x7 stem', inputs: { x: [2, 15, 17, 3], weight: [8, 7, 7, 3] }, attrs: settings([2, 2], [3, 3]) },
     { inputs: { x: [2, 7, 8, 16], weight: [24, 3, 3, 16], bias: [24] }, attrs: settings([2, 2], [1, 1]) },
     { name: '1x1', inputs: { x: [2, 5, 5, 16], weight: [32, 1, 1, 16] }, attrs: settings([1, 1], [0, 0]) },
@@ -228,6 +229,11 @@ export const conv2dGradInputOp = defineOp({
       attrs: { ...same, shape: [2, 7, 9, 16] },
     },
     {
+      name: 'many channels',
+      inputs: { g: [1, 16, 16, 16], weight: [16, 3, 3, 136] },
+      attrs: { ...same, shape: [1, 16, 16, 136] },
+    },
+    {
       inputs: { g: [0, 5, 5, 4], weight: [4, 3, 3, 3] },
       attrs: { ...same, shape: [0, 5, 5, 3] },
     },
@@ -262,6 +268,16 @@ export const conv2dGradWeightOp = defineOp({
     {
       inputs: { x: [2, 7, 9, 16], g: [2, 7, 9, 32] },
       attrs: { ...same, shape: [32, 3, 3, 16] },
+    },
+    {
+      name: 'many channels',
+      inputs: { x: [1, 10, 10, 16], g: [1, 10, 10, 136] },
+      attrs: { ...same, shape: [136, 3, 3, 16] },
+    },
+    {
+      name: 'many pixels',
+      inputs: { x: [4, 16, 16, 8], g: [4, 16, 16, 8] },
+      attrs: { ...same, shape: [8, 3, 3, 8] },
     },
     {
       name: 'no images: zeros',

@@ -27,10 +27,10 @@ SECATEUR_GPU void matmul(const MatmulParams& p) {
   multiplyTile<Tile>(p.grid, p.out, place, loadA, loadB);
 }
 
-#define MATMUL(name, T, large, transA, transB)                              \
-  extern "C" __global__ void __launch_bounds__((TileOf<T, large>::threads)) \
-      name(const __grid_constant__ MatmulParams p) {                        \
-    matmul<TileOf<T, large>, transA, transB>(p);                            \
+#define MATMUL(name, T, large, transA, transB)                               \
+  extern "C" __global__ void __launch_bounds__(TileOf<T, large>::threads, 1) \
+      name(const __grid_constant__ MatmulParams p) {                         \
+    matmul<TileOf<T, large>, transA, transB>(p);                             \
   }
 #define MATMULS(T, suffix)                             \
   MATMUL(matmulLarge_##suffix, T, true, false, false)  \
