@@ -19,6 +19,7 @@ export { gradNorm, clipGrads_ } from './ops/gradNorm.js';
 export { sgdStep_, type SgdStepOptions } from './ops/sgd.js';
 export { adamStep_, type AdamStepOptions } from './ops/adam.js';
 export { rmspropStep_, type RmspropStepOptions } from './ops/rmsprop.js';
+export { pdpAdamStep_, pdpSgdStep_, type PdpStepOptions, type PdpStepTensors } from './ops/pdpStep.js';
 export { zeros, ones, full, arange, rand, randn, oneHot, type ArangeOptions } from './ops/creation.js';
 export { noGrad, isGradEnabled, backward, type BackwardOptions } from './autograd/tape.js';
 export { autocast, isAutocast } from './autograd/autocast.js';

@@ -4,6 +4,21 @@ import { SecateurError } from '../core/errors.js';
 import { shapeError, showShape, sizeOf, type Shape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 
+/** Refuses counts of entries to prune that do not fit the weights. */
+export function checkCounts(op: string, w: readonly Shape[], k: readonly number[]): void {
+  if (k.length !== w.length) throw shapeError(op, `${k.length} counts`, `${w.length}, one for each tensor`);
+  k.forEach((count, i) => {
+    const n = sizeOf(w[i] as Shape);
+    if (!Number.isInteger(count) || count < 0 || count > n || n >= 2 ** 31) {
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `${op}: ${count} entries of tensor ${i} of ${n} are to be pruned; needs a whole number from 0 to ${n} (below 2^31).`,
+        { count, size: n },
+      );
+    }
+  });
+}
+
 export const thresholdOp = defineOp({
   name: 'threshold',
   inputs: { w: 'const[]', state: 'inout?' },
@@ -13,17 +28,7 @@ export const thresholdOp = defineOp({
   inputTypes: { state: 'i32' },
   outputTypes: { counts: 'i32' },
   shapes({ w, state }, _, { k }) {
-    if (k.length !== w.length) throw shapeError('threshold', `${k.length} counts`, `${w.length}, one for each tensor`);
-    k.forEach((count, i) => {
-      const n = sizeOf(w[i] as Shape);
-      if (!Number.isInteger(count) || count < 0 || count > n || n >= 2 ** 31) {
-        throw new SecateurError(
-          'ERR_ARGUMENT',
-          `threshold: ${count} entries of tensor ${i} of ${n} are to be pruned; needs a whole number from 0 to ${n} (below 2^31).`,
-          { count, size: n },
-        );
-      }
-    });
+    checkCounts('threshold', w, k);
     if (state !== undefined && (state.length !== 2 || state[0] !== w.length || state[1] !== 2))
       throw shapeError('threshold', `state of shape ${showShape(state)}`, `[${w.length}, 2]`);
     return { levels: [w.length, 3], counts: [w.length, 2] };

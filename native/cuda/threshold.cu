@@ -16,21 +16,6 @@
 
 namespace secateur::cuda {
 
-constexpr unsigned noRound = 0xffffffffu;
-
-// Sets up the next round of a layer, or ends it.
-SECATEUR_GPU void publishPlan(const ThresholdParams& p, ThresholdWork* work, const ThresholdPlan& plan,
-                              unsigned round) {
-  const bool finished = plan.scan == Scan::finished;
-  if (threadIdx.x == 0) {
-    work->plan = plan;
-    work->found = {};
-    work->arrived = 0;
-  }
-  publish(&work->round, finished ? noRound : round + 1);
-  if (finished && threadIdx.x == 0) atomicAdd(p.finished, 1u);
-}
-
 // The next piece of work of this block, and whether there is one.
 SECATEUR_GPU bool nextTicket(const ThresholdParams& p, ThresholdShared& s, unsigned& ticket) {
   const unsigned end = p.chunks * thresholdRounds;
@@ -52,20 +37,16 @@ extern "C" __global__ void __launch_bounds__(chunkThreads, 4) threshold(const __
     const int l = rowOf(p.layers, p.count, chunk, &s.row);
     const ThresholdLayer layer = p.layers[l];
     ThresholdWork* work = p.work + l;
-    ThresholdPlan plan;
+    bool finished = false;
     if (round == 0) {
+      ThresholdPlan plan;
       beginScan(plan, layer, p.out.state == nullptr ? nullptr : p.out.state + l);
+      scanChunk(s, layer, plan, &work->found, chunk - layer.firstChunk);
+      finished = endRound(s, layer, l, p.out, plan, work, 0);
     } else {
-      waitFor(&work->round, round);
-      plan = work->plan;
-      if (plan.scan == Scan::finished) continue;
+      finished = laterRound(s, layer, l, p.out, work, chunk - layer.firstChunk, round);
     }
-    scanChunk(s, layer, plan, &work->found, chunk - layer.firstChunk);
-    if (!arriveLast(&work->arrived, layer.chunks, &s.last)) continue;
-    const ThresholdFound found = work->found;
-    __syncthreads();
-    decide(s, layer, l, p.out, plan, found);
-    publishPlan(p, work, plan, round);
+    if (finished && threadIdx.x == 0) atomicAdd(p.finished, 1u);
   }
 }
 

@@ -13,7 +13,4 @@ struct ThresholdParams {
   ThresholdOutput out;
 };
 
-// Scans a layer may need: its bracket, a wider one, a sample's, three of digits, the next key.
-constexpr unsigned thresholdRounds = 7;
-
 }  // namespace secateur::cuda

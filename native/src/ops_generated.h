@@ -34,6 +34,7 @@
 #include "ops/nmMask.h"
 #include "ops/norm.h"
 #include "ops/pad.h"
+#include "ops/pdpStep.h"
 #include "ops/pdpWeight.h"
 #include "ops/permute.h"
 #include "ops/relu.h"
@@ -137,6 +138,8 @@
   X(normGrad) \
   X(oneHot) \
   X(pad) \
+  X(pdpAdamStep) \
+  X(pdpSgdStep) \
   X(pdpWeight) \
   X(pdpWeightGrad) \
   X(permute) \

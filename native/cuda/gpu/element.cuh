@@ -47,7 +47,31 @@ SECATEUR_GPU Pack<T, N> loadPack(const T* from) {
 }
 template <class T, int N>
 SECATEUR_GPU void storePack(T* to, const Pack<T, N>& pack) {
-  *reinterpret_cast<Pack<T, N>*>(to) = pack;
+  if constexpr (sizeof(pack) % 16 == 0) {
+    // Spelled out (it is the usual store): the compiler takes a pack of 2-byte elements apart now and then.
+#pragma unroll
+    for (int k = 0; k < static_cast<int>(sizeof(pack)) / 16; k++)
+      __stwb(reinterpret_cast<int4*>(to) + k, reinterpret_cast<const int4*>(&pack)[k]);
+  } else {
+    *reinterpret_cast<Pack<T, N>*>(to) = pack;
+  }
+}
+
+// The same for what nobody needs again soon: it leaves the L2 first, and what others wait for stays. Packs of 16 bytes
+// or more.
+template <class T, int N>
+SECATEUR_GPU Pack<T, N> loadStreamed(const T* from) {
+  Pack<T, N> pack;
+#pragma unroll
+  for (int k = 0; k < static_cast<int>(sizeof(pack)) / 16; k++)
+    reinterpret_cast<int4*>(&pack)[k] = __ldcs(reinterpret_cast<const int4*>(from) + k);
+  return pack;
+}
+template <class T, int N>
+SECATEUR_GPU void storeStreamed(T* to, const Pack<T, N>& pack) {
+#pragma unroll
+  for (int k = 0; k < static_cast<int>(sizeof(pack)) / 16; k++)
+    __stcs(reinterpret_cast<int4*>(to) + k, reinterpret_cast<const int4*>(&pack)[k]);
 }
 
 // Whether all pointers allow accesses of this many bytes. A view may start anywhere in its storage.

@@ -98,7 +98,8 @@ struct RmspropRule {
 };
 
 // Updates the elements of one chunk of a row: 16 bytes an access where all of the row's tensors allow it. `gradientAt`
-// makes of weight and incoming gradient the one that the rule gets; `visit` sees every new weight.
+// makes of weight and incoming gradient the one that the rule gets; `visit` sees every new weight. Gradient and state
+// are streamed: nobody needs them before the next step.
 template <class Grad, class Rule, class GradientAt, class Visit>
 SECATEUR_GPU void updateChunk(const OptimizerRow& row, std::int64_t chunk, const Rule& rule, GradientAt gradientAt,
                               Visit visit) {
@@ -117,10 +118,10 @@ SECATEUR_GPU void updateChunk(const OptimizerRow& row, std::int64_t chunk, const
 #pragma unroll 1
     for (int i = threadIdx.x * pack; i < done; i += chunkThreads * pack) {
       auto weights = loadPack<float, pack>(w + i);
-      const auto gradients = loadPack<Grad, pack>(g + i);
+      const auto gradients = loadStreamed<Grad, pack>(g + i);
       Pack<float, pack> states[mostSlots];
 #pragma unroll
-      for (int k = 0; k < Rule::slots; k++) states[k] = loadPack<float, pack>(inGlobal(row.slots[k]) + begin + i);
+      for (int k = 0; k < Rule::slots; k++) states[k] = loadStreamed<float, pack>(inGlobal(row.slots[k]) + begin + i);
 #pragma unroll
       for (int j = 0; j < pack; j++) {
         Slots state;
@@ -132,7 +133,7 @@ SECATEUR_GPU void updateChunk(const OptimizerRow& row, std::int64_t chunk, const
       }
       storePack(w + i, weights);
 #pragma unroll
-      for (int k = 0; k < Rule::slots; k++) storePack(inGlobal(row.slots[k]) + begin + i, states[k]);
+      for (int k = 0; k < Rule::slots; k++) storeStreamed(inGlobal(row.slots[k]) + begin + i, states[k]);
     }
   }
   for (int i = done + threadIdx.x; i < length; i += chunkThreads) {

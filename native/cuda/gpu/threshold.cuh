@@ -15,6 +15,7 @@
 #include "gpu/element.cuh"
 #include "gpu/select.cuh"
 #include "gpu/threshold.h"
+#include "gpu/ticket.cuh"
 
 namespace secateur::cuda {
 
@@ -85,7 +86,7 @@ class Collector {
  private:
   // What finds no room is counted all the same, and the count says that the scan has failed.
   SECATEUR_GPU void keep(unsigned at, unsigned key) {
-    if (at < layer_.room) layer_.candidates[at] = key;
+    if (at < layer_.room) inGlobal(layer_.candidates)[at] = key;
   }
 
   ThresholdShared& s_;
@@ -100,7 +101,7 @@ template <class Visit>
 SECATEUR_GPU void eachKey(const ThresholdLayer& layer, std::int64_t chunk, Visit visit) {
   const std::int64_t begin = chunk * chunkSize;
   const auto length = static_cast<int>(layer.n - begin < chunkSize ? layer.n - begin : chunkSize);
-  const float* w = layer.w + begin;
+  const float* w = inGlobal(layer.w) + begin;
   int done = 0;
   if (aligned(16, w)) {
     constexpr int stride = chunkThreads * 4;
@@ -280,6 +281,35 @@ SECATEUR_GPU void decide(ThresholdShared& s, const ThresholdLayer& layer, int l,
     return;
   }
   finish({plan.low, ~found.above, plan.before}, firstWidth);
+}
+
+// A block has done its chunk of a round. The last one decides what follows, and publishes it; true in that block if the
+// layer is finished.
+SECATEUR_GPU bool endRound(ThresholdShared& s, const ThresholdLayer& layer, int l, const ThresholdOutput& out,
+                           ThresholdPlan& plan, ThresholdWork* work, unsigned round) {
+  if (!arriveLast(&work->arrived, layer.chunks, &s.last)) return false;
+  const ThresholdFound found = work->found;
+  __syncthreads();
+  decide(s, layer, l, out, plan, found);
+  const bool finished = plan.scan == Scan::finished;
+  if (threadIdx.x == 0) {
+    work->plan = plan;
+    work->found = {};
+    work->arrived = 0;
+    if (round == 0) work->missed = finished ? 0 : 1;
+  }
+  publish(&work->round, finished ? noRound : round + 1);
+  return finished;
+}
+
+// A chunk's part in a round after the first; true in the block that finishes the layer with it.
+SECATEUR_GPU bool laterRound(ThresholdShared& s, const ThresholdLayer& layer, int l, const ThresholdOutput& out,
+                             ThresholdWork* work, std::int64_t chunk, unsigned round) {
+  waitFor(&work->round, round);
+  ThresholdPlan plan = work->plan;
+  if (plan.scan == Scan::finished) return false;
+  scanChunk(s, layer, plan, &work->found, chunk);
+  return endRound(s, layer, l, out, plan, work, round);
 }
 
 }  // namespace secateur::cuda

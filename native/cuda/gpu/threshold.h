@@ -32,10 +32,15 @@ struct ThresholdFound {
   unsigned below, pivots, count, above;
 };
 
+// Scans a layer may need: its bracket, a wider one, a sample's, three of digits, the next key.
+constexpr unsigned thresholdRounds = 7;
+constexpr unsigned noRound = 0xffffffffu;
+
 // In device memory, one a layer, all zero at the start of a launch.
 struct ThresholdWork {
-  unsigned round;    // how many rounds are decided; all ones: the layer is finished
+  unsigned round;    // how many rounds are decided; noRound: the layer is finished
   unsigned arrived;  // chunks that have done the current one
+  unsigned missed;   // whether the first round did not finish the layer
   ThresholdPlan plan;
   ThresholdFound found;
 };

@@ -7,10 +7,9 @@
 namespace secateur::SECATEUR_ISA {
 
 KERNEL(adam, F32)(const AdamArgs& a) {
-  AdamSettings s{a.lr, a.beta1, a.beta2, a.eps, a.weightDecay, 0, a.decoupled};
   for (std::size_t i = 0; i < a.w.size(); i++) {
-    s.step = a.step[i];
-    adamStep(a.w[i].as<float>(), a.g[i].as<float>(), a.m[i].as<float>(), a.v[i].as<float>(), a.w[i].size(), s);
+    adamStep(a.w[i].as<float>(), a.g[i].as<float>(), a.m[i].as<float>(), a.v[i].as<float>(), a.w[i].size(),
+             adamSettings(a, i));
   }
 }
 

@@ -12,6 +12,18 @@ struct SgdSettings {
   bool firstStep;  // the momentum buffer starts as the gradient itself, without dampening
 };
 
+// Of the op sgd, or one that contains its step. Velocities start at zero, which makes the first one the gradient
+// itself.
+template <class Args>
+inline SgdSettings sgdSettings(const Args& a) {
+  SgdSettings s{};
+  s.lr = static_cast<float>(a.lr);
+  s.momentum = a.v.size() > 0 ? static_cast<float>(a.momentum) : 0.0f;
+  s.weightDecay = static_cast<float>(a.weightDecay);
+  s.nesterov = a.nesterov;
+  return s;
+}
+
 // d = g + weightDecay p; v = momentum v + (1 - dampening) d (v = d at the first step); p -= lr (nesterov: d + momentum
 // v, else v). With momentum 0, v may be null and p -= lr d.
 inline void sgdStep(float* p, const float* g, float* v, std::int64_t n, const SgdSettings& s) {
@@ -48,6 +60,12 @@ struct AdamSettings {
   std::int64_t step;  // 1 at the first step
   bool decoupled;     // AdamW: p *= 1 - lr weightDecay; else Adam: g += weightDecay p
 };
+
+// Of tensor i of the op adam, or one that contains its step.
+template <class Args>
+inline AdamSettings adamSettings(const Args& a, std::size_t i) {
+  return {a.lr, a.beta1, a.beta2, a.eps, a.weightDecay, a.step[i], a.decoupled};
+}
 
 // base^exponent by squaring.
 inline double wholePower(double base, std::int64_t exponent) {

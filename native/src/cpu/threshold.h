@@ -149,20 +149,37 @@ inline Collected collectRange(const float* w, std::int64_t n, std::uint32_t low,
   return {below, count};
 }
 
+// Weights that are as they should be.
+struct Untouched {
+  __attribute__((always_inline)) void operator()(std::int64_t, std::int64_t) const {}
+};
+
 // The same over all threads, each with its part of the scratch memory; what they collected ends up side by side.
+// `prepare(begin, end)` is called for every stretch of the layer right before it is looked at: who writes the weights
+// has them collected while they are in the cache. Where the room is used up, it is called all the same.
+template <class Prepare>
 inline Collected collect(const ThresholdLayer& layer, std::uint32_t low, std::uint32_t high, std::uint32_t* scratch,
-                         std::int64_t room) {
+                         std::int64_t room, const Prepare& prepare) {
   constexpr int kMaxParts = 64;
-  if (layer.n < kParallel) return collectRange(layer.w, layer.n, low, high, scratch, room);
-  const int threads = omp_get_max_threads();
+  const int threads = layer.n < kParallel ? 1 : omp_get_max_threads();
   const int parts = threads < kMaxParts ? threads : kMaxParts;
   const std::int64_t partRoom = room / parts;
   Collected found[kMaxParts];
-#pragma omp parallel for schedule(static, 1)
+#pragma omp parallel for schedule(static, 1) if (parts > 1)
   for (int part = 0; part < parts; ++part) {
     const std::int64_t begin = layer.n * part / parts / kLanes * kLanes;
     const std::int64_t end = part + 1 == parts ? layer.n : layer.n * (part + 1) / parts / kLanes * kLanes;
-    found[part] = collectRange(layer.w + begin, end - begin, low, high, scratch + part * partRoom, partRoom);
+    std::uint32_t* const mine = scratch + part * partRoom;
+    Collected sum{0, 0};
+    for (std::int64_t at = begin; at < end; at += kStep) {
+      const std::int64_t to = end - at < kStep ? end : at + kStep;
+      prepare(at, to);
+      if (sum.count < 0) continue;
+      const Collected next = collectRange(layer.w + at, to - at, low, high, mine + sum.count, partRoom - sum.count);
+      sum.below += next.below;
+      sum.count = next.count < 0 ? -1 : sum.count + next.count;
+    }
+    found[part] = sum;
   }
   Collected total{0, 0};
   for (int part = 0; part < parts; ++part) {
@@ -184,9 +201,10 @@ inline void finishThreshold(ThresholdLayer& layer, const RankedPair& pair) {
   layer.ties = layer.k - pair.before;
 }
 
-// Tries one bracket. On success the next bracket is sized to hold about 1 % of the entries.
-inline bool tryBracket(ThresholdLayer& layer, std::uint32_t low, std::uint32_t high, std::uint32_t* scratch) {
-  const Collected found = collect(layer, low, high, scratch, thresholdScratch(layer.n));
+// Ends the search where the wanted ranks are among what was collected. The next bracket is sized to hold about 1 % of
+// the entries.
+inline bool selectCollected(ThresholdLayer& layer, const Collected& found, std::uint32_t low, std::uint32_t high,
+                            std::uint32_t* scratch) {
   if (found.count < 0) return false;
   const std::int64_t rank = layer.k - 1 - found.below;
   if (rank < 0 || rank + (layer.k < layer.n ? 1 : 0) >= found.count) return false;
@@ -198,6 +216,11 @@ inline bool tryBracket(ThresholdLayer& layer, std::uint32_t low, std::uint32_t h
   layer.bracket->key = pair.key;
   layer.bracket->width = width < 64.0 ? 64u : width > 0x1p29 ? 1u << 29 : static_cast<std::uint32_t>(width);
   return true;
+}
+
+inline bool tryBracket(ThresholdLayer& layer, std::uint32_t low, std::uint32_t high, std::uint32_t* scratch) {
+  const Collected found = collect(layer, low, high, scratch, thresholdScratch(layer.n), Untouched());
+  return selectCollected(layer, found, low, high, scratch);
 }
 
 // A bracket of 4.5 standard deviations around the wanted rank of a sample: about 2.5 % of a large layer. The positions
@@ -265,20 +288,35 @@ inline void radixThreshold(ThresholdLayer& layer) {
   layer.bracket->width = 0;
 }
 
+// A layer without a bracket that holds.
+inline void searchAnew(ThresholdLayer& layer, std::uint32_t* scratch) {
+  if (layer.k == 0) {
+    layer.lower = layer.upper = layer.t = __builtin_nanf("");
+    layer.ties = 0;
+  } else if (!trySample(layer, scratch)) {
+    radixThreshold(layer);
+  }
+}
+
+// One layer, by its bracket if it has one. `prepare` as above, for all of the layer; scratch: thresholdScratch(n).
+template <class Prepare>
+inline void thresholdPrepared(ThresholdLayer& layer, std::uint32_t* scratch, const Prepare& prepare) {
+  const ThresholdBracket last = *layer.bracket;
+  const bool none = layer.k == 0 || last.width == 0;
+  const std::uint32_t low = none ? kHighestKey : last.key > last.width ? last.key - last.width : 0;
+  const std::uint32_t high = !none && last.key + last.width < kHighestKey ? last.key + last.width : kHighestKey;
+  const Collected found = collect(layer, low, high, scratch, thresholdScratch(layer.n), prepare);
+  if (none || !selectCollected(layer, found, low, high, scratch)) searchAnew(layer, scratch);
+}
+
 // Fills in the results of every layer and moves its bracket. scratch: the largest thresholdScratch(n) of the layers.
 inline void threshold(ThresholdLayer* layers, int count, std::uint32_t* scratch) {
   for (int l = 0; l < count; ++l) {
-    ThresholdLayer& layer = layers[l];
-    if (layer.k == 0) {
-      layer.lower = layer.upper = layer.t = __builtin_nanf("");
-      layer.ties = 0;
-      continue;
+    if (layers[l].k > 0 && layers[l].bracket->width > 0) {
+      thresholdPrepared(layers[l], scratch, Untouched());
+    } else {
+      searchAnew(layers[l], scratch);
     }
-    const ThresholdBracket last = *layer.bracket;
-    const std::uint32_t low = last.key > last.width ? last.key - last.width : 0;
-    const std::uint32_t high = last.key + last.width < kHighestKey ? last.key + last.width : kHighestKey;
-    if (last.width > 0 && tryBracket(layer, low, high, scratch)) continue;
-    if (!trySample(layer, scratch)) radixThreshold(layer);
   }
 }
 
