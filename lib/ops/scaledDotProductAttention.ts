@@ -125,6 +125,28 @@ export const scaledDotProductAttentionOp = defineOp({
       grad: false,
     },
     {
+      name: 'tiles of 64 queries and keys',
+      inputs: {
+        q: [1, 2, 70, 64],
+        k: [1, 2, 131, 64],
+        v: [1, 2, 131, 64],
+        keyMask: { shape: [1, 131], values: [1, 1, 0, 1, 1, 1, 0] },
+      },
+      attrs: { causal: true, scale: 0.125 },
+      grad: false,
+    },
+    {
+      name: 'heads of 72',
+      inputs: { q: [1, 1, 67, 72], k: [1, 1, 35, 72], v: [1, 1, 35, 72] },
+      attrs: { causal: true, scale: 0.12 },
+      grad: false,
+    },
+    {
+      name: 'heads of 134',
+      inputs: { q: [2, 1, 5, 134], k: [2, 1, 4, 134], v: [2, 1, 4, 134] },
+      attrs: { causal: true, scale: 0.08 },
+    },
+    {
       name: 'special values',
       inputs: {
         q: { shape: [1, 1, 3, 2], values: [NaN, 1, Infinity, 1, 1, 1] },
@@ -220,6 +242,29 @@ export const scaledDotProductAttentionGradOp = defineOp({
         g: [1, 3, 77, 20],
       },
       attrs: { causal: false, scale: 0.22 },
+    },
+    {
+      name: 'heads of 72',
+      inputs: {
+        q: [1, 2, 70, 72],
+        k: [1, 2, 99, 72],
+        v: [1, 2, 99, 72],
+        keyMask: { shape: [1, 99], values: [1, 1, 0, 1, 1, 1, 0] },
+        lse: { shape: [1, 2, 70], values: [5] },
+        g: [1, 2, 70, 72],
+      },
+      attrs: { causal: true, scale: 0.12 },
+    },
+    {
+      name: 'heads of 200',
+      inputs: {
+        q: [1, 1, 35, 200],
+        k: [1, 1, 67, 200],
+        v: [1, 1, 67, 200],
+        lse: { shape: [1, 1, 35], values: [5, 4] },
+        g: [1, 1, 35, 200],
+      },
+      attrs: { causal: true, scale: 0.07 },
     },
     {
       name: 'bench',

@@ -45,4 +45,26 @@ SECATEUR_GPU void multiplyAdd(float (&c)[4], const unsigned (&a)[4], const unsig
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// Two floats as bf16, rounded to the nearest: the first in the lower half.
+SECATEUR_GPU unsigned bf16Pair(float low, float high) {
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+}
+
+// Begins to copy 16 bytes to shared memory, past the first-level cache: the first `bytes` of them from memory, zeros in
+// place of the rest. They are there for this thread after a waitCopies, for others after a barrier behind it.
+SECATEUR_GPU void copyAsync(void* shared, const void* from, int bytes) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(shared)),
+               "l"(__cvta_generic_to_global(from)), "r"(bytes)
+               : "memory");
+}
+// Closes a group of copies.
+SECATEUR_GPU void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits until at most the `pending` latest groups are still under way.
+template <int pending>
+SECATEUR_GPU void waitCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+}
+
 }  // namespace secateur::cuda
