@@ -45,6 +45,7 @@ template <class T, int N>
 SECATEUR_GPU Pack<T, N> loadPack(const T* from) {
   return *reinterpret_cast<const Pack<T, N>*>(from);
 }
+// To global memory.
 template <class T, int N>
 SECATEUR_GPU void storePack(T* to, const Pack<T, N>& pack) {
   if constexpr (sizeof(pack) % 16 == 0) {
@@ -57,8 +58,14 @@ SECATEUR_GPU void storePack(T* to, const Pack<T, N>& pack) {
   }
 }
 
-// The same for what nobody needs again soon: it leaves the L2 first, and what others wait for stays. Packs of 16 bytes
-// or more.
+// To shared memory.
+template <class T, int N>
+SECATEUR_GPU void keepPack(T* to, const Pack<T, N>& pack) {
+  *reinterpret_cast<Pack<T, N>*>(to) = pack;
+}
+
+// From and to global memory, what nobody needs again soon: it leaves the L2 first, and what others wait for stays. Packs
+// of 16 bytes or more.
 template <class T, int N>
 SECATEUR_GPU Pack<T, N> loadStreamed(const T* from) {
   Pack<T, N> pack;

@@ -64,12 +64,12 @@ class Carrier {
     for (int i = 0; i < each; i++) {
       if (!holds(i)) continue;
       if constexpr (Tile::byRow) {
-        storePack(tile.at + row(i) * Tile::pitch + deep(i), packs_[i]);
+        keepPack(tile.at + row(i) * Tile::pitch + deep(i), packs_[i]);
       } else if constexpr (alongDepth) {
 #pragma unroll
         for (int j = 0; j < width; j++) tile.at[(deep(i) + j) * Tile::pitch + row(i)] = packs_[i].at[j];
       } else {
-        storePack(tile.at + deep(i) * Tile::pitch + row(i), packs_[i]);
+        keepPack(tile.at + deep(i) * Tile::pitch + row(i), packs_[i]);
       }
     }
   }

@@ -33,7 +33,7 @@ struct RowTile {
         Pack<T, perPack<T>> pack;
 #pragma unroll
         for (int j = 0; j < perPack<T>; j++) pack.at[j] = there && from + j < d ? source[j] : T{};
-        storePack(to, pack);
+        keepPack(to, pack);
       }
     }
   }
