@@ -113,7 +113,10 @@ function crossEntropyBackward(): () => void {
   return gradientCall(crossEntropyGradOp, inputs, crossEntropyOp, outputs, crossEntropyAttrs);
 }
 
-/** Inputs of a gradient op by name: those of the forward op, its outputs, and `g`, a gradient like the first of them. */
+/**
+ * Inputs of a gradient op by name: those of the forward op, what it saves of its outputs, and `g`, a gradient like the
+ * first of them.
+ */
 function gradientCall(
   spec: unknown,
   inputs: Record<string, Tensor>,
@@ -121,7 +124,10 @@ function gradientCall(
   outputs: readonly (Tensor | undefined)[],
   attrs: Record<string, unknown>,
 ): () => void {
-  const saved = Object.fromEntries((forward as AnyOp).plan.outputs.map(({ name }, i) => [name, outputs[i]]));
+  const { plan, saves } = forward as AnyOp;
+  const saved = Object.fromEntries(
+    plan.outputs.map(({ name }, i) => [name, saves?.includes(name) === true ? outputs[i] : undefined]),
+  );
   const first = outputs[0] as Tensor;
   const all: Record<string, Tensor | undefined> = { ...inputs, ...saved, g: normal(first.shape, first.dtype as 'f32') };
   const wanted = (spec as AnyOp).plan;
