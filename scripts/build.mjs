@@ -1,6 +1,6 @@
 // Builds the native part with CMake, through cmake-js. Nothing is downloaded: Node's C API headers come from the npm
 // package node-api-headers. `--sanitize` builds the ASan + UBSan variant into build-sanitize/; `--gpusim` builds the
-// simulated GPU of the tests into build-gpusim/.
+// simulated GPU of the tests, and stand-ins for libraries on it, into build-gpusim/.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

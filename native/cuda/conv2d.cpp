@@ -8,6 +8,7 @@
 #include "host/product.h"
 #include "host/strided.h"
 #include "ops/conv2d.h"
+#include "vendor/conv2d.h"
 
 CUDA_IMAGE(conv2d)
 
@@ -74,7 +75,7 @@ constexpr unsigned threads = 256;
 }  // namespace
 
 KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
-  if (a.y.size() == 0) return;
+  if (a.y.size() == 0 || cudnnConvForward(a)) return;
   static Sizes kernels{{images::conv2d, "conv2dLarge"}, {images::conv2d, "conv2dSmall"}};
   static Kernels direct(images::conv2d, "depthwise");
   const ConvGeometry g = geometryOf(a, a.x.dims, a.y.dims, a.weight.dims);
@@ -98,7 +99,7 @@ KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
 }
 
 KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
-  if (a.dx.size() == 0) return;
+  if (a.dx.size() == 0 || cudnnConvGradInput(a)) return;
   static Sizes kernels{{images::conv2d, "conv2dGradInputLarge"}, {images::conv2d, "conv2dGradInputSmall"}};
   static Kernels direct(images::conv2d, "depthwiseGradInput");
   const ConvGeometry g = geometryOf(a, a.dx.dims, a.g.dims, a.weight.dims);
@@ -121,7 +122,7 @@ KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
 }
 
 KERNEL(conv2dGradWeight, F32 | BF16)(const Conv2dGradWeightArgs& a) {
-  if (a.dw.size() == 0) return;
+  if (a.dw.size() == 0 || cudnnConvGradWeight(a)) return;
   static Sizes kernels{{images::conv2d, "conv2dGradWeightLarge"}, {images::conv2d, "conv2dGradWeightSmall"}};
   static Kernels direct(images::conv2d, "depthwiseGradWeight");
   static Kernels sum(images::conv2d, "depthwiseWeightSum");

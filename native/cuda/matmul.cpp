@@ -3,6 +3,7 @@
 #include "host/launch.h"
 #include "host/product.h"
 #include "ops/matmul.h"
+#include "vendor/matmul.h"
 
 CUDA_IMAGE(matmul)
 
@@ -41,7 +42,7 @@ Kernel& kernelFor(bool large, bool transA, bool transB, DType dtype) {
 }  // namespace
 
 KERNEL(matmul, F32 | BF16)(const MatmulArgs& s) {
-  if (s.c.size() == 0) return;
+  if (s.c.size() == 0 || cublasLtMatmul(s)) return;
   std::int64_t batches = matrices(s.c);
   MatmulParams p{};
   p.a = operandOf(s.a);

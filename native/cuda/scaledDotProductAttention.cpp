@@ -3,6 +3,7 @@
 #include "host/launch.h"
 #include "host/product.h"
 #include "ops/scaledDotProductAttention.h"
+#include "vendor/scaledDotProductAttention.h"
 
 CUDA_IMAGE(scaledDotProductAttention)
 
@@ -44,6 +45,7 @@ struct AttentionKernels {
 }  // namespace
 
 KERNEL(scaledDotProductAttention, F32 | BF16)(const ScaledDotProductAttentionArgs& a) {
+  if (cudnnAttention(a)) return;
   static AttentionKernels forward{{images::scaledDotProductAttention, "attention"},
                                   {images::scaledDotProductAttention, "attentionBroad_bf16"}};
   AttentionParams p{shapeOf(a.q, a.k, a.causal, a.scale),

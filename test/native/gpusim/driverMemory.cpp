@@ -22,6 +22,15 @@ CALL cuMemAlloc_v2(std::uint64_t* data, std::size_t bytes) {
 CALL cuMemFree_v2(std::uint64_t data) {
   return guarded([&] { return static_cast<CUresult>(data == 0 || memory().release(data) ? success : invalidValue); });
 }
+CALL cuMemGetAddressRange_v2(std::uint64_t* base, std::size_t* bytes, std::uint64_t at) {
+  return guarded([&] {
+    const Allocation* a = memory().find(at, 1);
+    if (a == nullptr) return static_cast<CUresult>(notFound);
+    if (base != nullptr) *base = a->at;
+    if (bytes != nullptr) *bytes = a->bytes;
+    return static_cast<CUresult>(success);
+  });
+}
 CALL cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
   return guarded([&] {
     *total = deviceBytes();

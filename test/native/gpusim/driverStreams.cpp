@@ -102,6 +102,15 @@ CALL cuStreamEndCapture(void* stream, void** graph) {
     return static_cast<CUresult>(success);
   });
 }
+// Work of the host in the order of the stream: what the stand-ins for libraries compute by.
+CALL cuLaunchHostFunc(void* stream, void (*work)(void*), void* data) {
+  return guarded([&] {
+    return enqueue(static_cast<Stream*>(stream), [=] {
+      work(data);
+      return static_cast<CUresult>(success);
+    });
+  });
+}
 CALL cuGraphGetNodes(void* graph, void**, std::size_t* count) {
   *count = static_cast<Graph*>(graph)->nodes.size();
   return success;

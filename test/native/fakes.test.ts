@@ -1,0 +1,117 @@
+// The backend with NVIDIA's libraries, played by strict stand-ins on the simulated GPU: the conformance suite of the ops
+// that ask them, captured steps, and the stand-ins' own strictness.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { packageRoot } from '../../lib/core/native.js';
+
+const root = packageRoot();
+const simulator = join(root, 'build-gpusim/libcuda.so.1');
+const fake = (file: string): string => join(root, 'build-gpusim/fakes', file);
+const backend = existsSync(join(root, 'build/Release/libsecateur_cuda.so'));
+const skip = !backend
+  ? 'the CUDA backend is not built: no nvcc'
+  : existsSync(fake('misuse')) && existsSync(simulator)
+    ? false
+    : 'the simulated GPU is not built: node scripts/build.mjs --gpusim';
+
+const folder = mkdtempSync(join(tmpdir(), 'secateur-fakes-'));
+t.teardown(() => {
+  rmSync(folder, { recursive: true });
+});
+
+interface Outcome {
+  readonly status: number | null;
+  readonly out: string;
+  /** How often each library was given work. */
+  readonly calls: Readonly<Record<string, number>>;
+}
+
+let runs = 0;
+function run(program: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): Outcome {
+  const counted = join(folder, `calls${runs++}`);
+  const { status, stdout, stderr } = spawnSync(program, args, {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    env: {
+      ...process.env,
+      SECATEUR_LIBCUDA: simulator,
+      SECATEUR_LIBCUDNN: fake('libcudnn.so'),
+      SECATEUR_LIBCUBLASLT: fake('libcublasLt.so'),
+      // Kernels of our own are looked at for races in their own run.
+      SECATEUR_GPUSIM_RACES: '0',
+      SECATEUR_FAKES_CALLS: counted,
+      ...environment,
+    },
+  });
+  const lines = existsSync(counted) ? readFileSync(counted, 'utf8').trim().split('\n') : [];
+  const calls = Object.fromEntries(lines.map((line) => line.split(' ')).map(([name = '', n]) => [name, Number(n)]));
+  return { status, out: `${stdout}${stderr}`, calls };
+}
+
+t.test('the stand-ins refuse wrong uses and take right ones', { skip }, (t) => {
+  const { status, out } = run(fake('misuse'), []);
+  t.equal(status, 0, 'it runs to its end');
+  const lines = out.split('\n').filter((line) => /^(ok|WRONG) /.test(line));
+  t.ok(lines.length > 40, 'there are uses');
+  for (const line of lines) t.match(line, /^ok /, line.replace(/^\w+ /, ''));
+  t.end();
+});
+
+t.test('conformance with the libraries', { skip }, (t) => {
+  const { status, out, calls } = run(process.execPath, [join(root, 'dist/test/ops.conform.test.js')], {
+    SECATEUR_TEST_DEVICE: 'cuda',
+    SECATEUR_TEST_OPS: 'conv2d,matmul,scaledDotProductAttention',
+    SECATEUR_NO_CACHE: '1',
+    TAP: '1',
+    TAP_TIMEOUT: '900',
+  });
+  const bad = out.split('\n').filter((line) => /^ *not ok|^fake /.test(line));
+  t.strictSame(bad, [], 'every case passes, and no call is refused');
+  t.equal(status, 0, 'it runs to its end');
+  t.ok((calls['cublasLt'] ?? 0) > 50, `cuBLASLt was given ${calls['cublasLt']} products`);
+  t.ok((calls['cudnn'] ?? 0) > 50, `cuDNN was given ${calls['cudnn']} graphs`);
+  t.end();
+});
+
+t.test('a library that is not wanted is not asked', { skip }, (t) => {
+  const script = `import { tensor, matmul } from '${join(root, 'dist/lib/index.js')}';
+    const a = tensor([1, 2, 3, 4], { shape: [2, 2], device: 'cuda' });
+    console.log(JSON.stringify([...matmul(a, a).data()]));`;
+  const node = ['--input-type=module', '-e', script];
+  const asked = run(process.execPath, node);
+  t.match(asked, { status: 0, out: '[7,10,15,22]', calls: { cublasLt: 1 } });
+  const own = run(process.execPath, node, { SECATEUR_LIBCUBLASLT: 'none' });
+  t.match(own, { status: 0, out: '[7,10,15,22]' });
+  t.notOk(own.calls['cublasLt'], 'own kernels did it');
+  t.end();
+});
+
+t.test('a captured step replays what the libraries do', { skip }, (t) => {
+  const script = `import { tensor, matmul, conv2d, copy_ } from '${join(root, 'dist/lib/index.js')}';
+    import { native } from '${join(root, 'dist/lib/core/native.js')}';
+    const of = (shape, from) => tensor(Array.from({ length: shape.reduce((x, y) => x * y) }, (_, i) => (i * from) % 7 - 3),
+      { shape, device: 'cuda' });
+    const a = of([4, 8], 3), b = of([8, 8], 5), x = of([1, 4, 4, 8], 2), w = of([8, 3, 3, 8], 4);
+    const step = () => [matmul(a, b), conv2d(x, w, undefined, { padding: 1 })];
+    const values = (made) => made.map((y) => [...y.data()].join());
+    step().forEach((y) => y.data());
+    const graph = native.captureBegin();
+    const made = step();
+    native.captureEnd();
+    native.replay(graph, 0);
+    const first = values(made);
+    copy_(a, of([4, 8], 6));
+    copy_(x, of([1, 4, 4, 8], 3));
+    native.replay(graph, 0);
+    console.log(JSON.stringify([first, values(made), values(step())]));`;
+  const { status, out, calls } = run(process.execPath, ['--input-type=module', '-e', script]);
+  t.equal(status, 0, out);
+  const [first, second, eager] = JSON.parse(out.trim().split('\n').at(-1) ?? '[]') as string[][];
+  t.strictSame(second, eager, 'a replay computes with the values of now');
+  t.notSame(first, second, 'which are others than before');
+  t.match(calls, { cublasLt: 3, cudnn: 3 }, 'the capture and two eager steps asked; the replays did not');
+  t.end();
+});

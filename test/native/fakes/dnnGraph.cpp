@@ -1,0 +1,110 @@
+#include "dnnGraph.h"
+
+#include <set>
+
+#include "simulatedGpu.h"
+
+namespace fakes {
+
+namespace {
+
+using A = DnnAttribute;
+using T = DnnDescriptorType;
+
+std::vector<RecordPointer> those(const Record& r, std::initializer_list<A> attributes) {
+  std::vector<RecordPointer> found;
+  for (const A a : attributes)
+    if (r.has(a)) found.push_back(r.records(a).at(0));
+  return found;
+}
+
+void checkPointwise(const Record& r) {
+  const Operand x = shapeOf(r.record(A::operationPointwiseX)), b = shapeOf(r.record(A::operationPointwiseB)),
+                y = shapeOf(r.record(A::operationPointwiseY));
+  require(x.extents.size() == 4 && b.extents.size() == 4 && x.extents == y.extents, "a sum has the shape of its terms");
+  for (std::size_t i = 0; i < 4; i++)
+    require(b.extents[i] == y.extents[i] || b.extents[i] == 1, "the second term broadcasts to the result");
+}
+
+void computePointwise(const Record& r, const Bound& bound) {
+  const Operand x = bound(r.record(A::operationPointwiseX)), b = bound(r.record(A::operationPointwiseB)),
+                y = bound(r.record(A::operationPointwiseY));
+  const auto in = [&](std::size_t axis, std::int64_t i) { return b.extents[axis] == 1 ? 0 : i; };
+  for (std::int64_t i = 0; i < y.extents[0]; i++)
+    for (std::int64_t j = 0; j < y.extents[1]; j++)
+      for (std::int64_t k = 0; k < y.extents[2]; k++)
+        for (std::int64_t l = 0; l < y.extents[3]; l++)
+          y.put(i, j, k, l, x.at(i, j, k, l) + b.at(in(0, i), in(1, j), in(2, k), in(3, l)));
+}
+
+}  // namespace
+
+float Operand::at(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) const {
+  return load(data, bf16, a * strides[0] + b * strides[1] + c * strides[2] + d * strides[3]);
+}
+
+void Operand::put(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d, float value) const {
+  store(data, bf16, a * strides[0] + b * strides[1] + c * strides[2] + d * strides[3], value);
+}
+
+Operand shapeOf(const Record& tensor) {
+  return {tensor.wholes(A::tensorDimensions), tensor.wholes(A::tensorStrides),
+          tensor.enumerator(A::tensorType) == static_cast<int>(DnnDataType::bf16), nullptr};
+}
+
+std::int64_t spanOf(const Record& tensor) {
+  const Operand t = shapeOf(tensor);
+  std::int64_t span = 1;
+  for (std::size_t i = 0; i < t.extents.size(); i++) span += (t.extents[i] - 1) * t.strides[i];
+  return span;
+}
+
+std::vector<RecordPointer> inputsOf(const Record& r) {
+  return those(r, {A::forwardX, A::forwardW, A::gradInputW, A::gradInputDy, A::gradWeightX, A::gradWeightDy,
+                   A::operationPointwiseX, A::operationPointwiseB, A::attentionQ, A::attentionK, A::attentionV,
+                   A::attentionScale});
+}
+
+std::vector<RecordPointer> outputsOf(const Record& r) {
+  return those(
+      r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::attentionO, A::attentionStats});
+}
+
+void checkOperation(const Record& r) {
+  if (r.type == T::operationPointwise)
+    checkPointwise(r);
+  else if (r.type == T::attention)
+    checkAttentionShapes(r);
+  else
+    checkConvolutionShapes(r);
+}
+
+void computeOperation(const Record& r, const Bound& bound) {
+  if (r.type == T::operationPointwise)
+    computePointwise(r, bound);
+  else if (r.type == T::attention)
+    computeAttention(r, bound);
+  else
+    computeConvolution(r, bound);
+}
+
+void checkGraph(const Record& r) {
+  std::map<std::int64_t, RecordPointer> named;
+  std::set<RecordPointer> made;
+  for (const RecordPointer& operation : r.records(A::graphOperations)) {
+    for (const std::vector<RecordPointer>& side : {inputsOf(*operation), outputsOf(*operation)})
+      for (const RecordPointer& tensor : side) {
+        const auto [at, fresh] = named.emplace(tensor->whole(A::tensorNumber), tensor);
+        require(fresh || at->second == tensor, "two tensors of a graph have one number");
+      }
+    for (const RecordPointer& tensor : inputsOf(*operation))
+      require(!tensor->boolean(A::tensorVirtual) || made.count(tensor) != 0,
+              "a virtual tensor is read before it is made");
+    for (const RecordPointer& tensor : outputsOf(*operation)) {
+      require(!tensor->boolean(A::tensorByValue), "a value cannot be written");
+      require(made.insert(tensor).second, "a tensor is written twice");
+    }
+  }
+}
+
+}  // namespace fakes
