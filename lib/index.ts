@@ -1,7 +1,7 @@
 // The public surface.
 export { SecateurError, type ErrorCode } from './core/errors.js';
 export type { DType, FloatDType, DataOf } from './core/dtype.js';
-export { type Device, defaultDevice, device, setDefaultDevice } from './core/device.js';
+export { type Device, defaultDevice, describeDevice, device, setDefaultDevice } from './core/device.js';
 export type { Shape } from './core/shape.js';
 export { Tensor } from './tensor.js';
 export { tensor, writeData, type TensorOptions, type HostData, type Nested } from './core/create.js';

@@ -53,6 +53,15 @@ export function device(name: Device | 'auto'): Device {
   }
 }
 
+/** A device in words: `cuda:0` and the GPU's name, or `cpu` and the instruction set and threads of its kernels. */
+export function describeDevice(name: Device): string {
+  checkDevice('describeDevice', name);
+  if (name === 'ref') return 'ref';
+  if (name === 'cuda') return `cuda:0 ${(JSON.parse(native.cudaDescribe()) as { name: string }).name}`;
+  const { isa, threads } = native.info();
+  return `cpu (${isa}, ${threads} threads)`;
+}
+
 /** The device that creation functions use when none is named. */
 export function defaultDevice(): Device {
   return current;

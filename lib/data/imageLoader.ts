@@ -1,6 +1,7 @@
 // The tensors it hands out have their methods.
 import '../tensor.js';
 import { tensor } from '../core/create.js';
+import { type Device, checkDevice, defaultDevice } from '../core/device.js';
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { type RandomState, uniformAt } from '../core/random.js';
 import type { Tensor } from '../core/tensor.js';
@@ -20,7 +21,11 @@ export interface ImageLoaderOptions {
   normalize?: { mean: number; std: number };
   /** Use only the first so many images. */
   limit?: number;
+  /** Where batches are put (default: the default device, as it is when the loader is made). */
+  device?: Device;
 }
+
+const optionNames = ['batchSize', 'shuffle', 'dropLast', 'seed', 'augment', 'normalize', 'limit', 'device'] as const;
 
 export interface ImageBatch {
   readonly input: Tensor;
@@ -36,10 +41,13 @@ export class ImageLoader {
   readonly #images: LabelledImages;
   readonly #options: ImageLoaderOptions;
   readonly count: number;
+  readonly device: Device;
   readonly normalize: { readonly mean: number; readonly std: number };
 
   constructor(images: LabelledImages, options: ImageLoaderOptions) {
-    checkOptions('ImageLoader', options, ['batchSize', 'shuffle', 'dropLast', 'seed', 'augment', 'normalize', 'limit']);
+    checkOptions('ImageLoader', options, optionNames);
+    this.device = options.device ?? defaultDevice();
+    checkDevice('ImageLoader', this.device);
     if (!Number.isInteger(options.batchSize) || options.batchSize < 1) {
       throw new SecateurError(
         'ERR_ARGUMENT',
@@ -117,7 +125,12 @@ export class ImageLoader {
         table,
       );
     }
-    return { input: tensor(pixels, { shape: [n, height, width, 1] }), target: tensor(labels), size: n };
+    const { device } = this;
+    return {
+      input: tensor(pixels, { shape: [n, height, width, 1], device }),
+      target: tensor(labels, { device }),
+      size: n,
+    };
   }
 }
 

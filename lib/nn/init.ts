@@ -1,4 +1,7 @@
-// PyTorch's default initialisations, drawn from the one generator: `manualSeed` fixes them.
+// PyTorch's default initialisations, drawn from the one generator: `manualSeed` fixes them. A model for the GPU is drawn
+// on the CPU, so that it starts from the same bits.
+import { toDevice } from '../core/create.js';
+import { type Device, defaultDevice } from '../core/device.js';
 import { SecateurError } from '../core/errors.js';
 import { scope } from '../core/lifetime.js';
 import { type Shape, sizeOf } from '../core/shape.js';
@@ -21,10 +24,16 @@ export function fans(shape: Shape): Fans {
   return { fanIn: (shape[shape.length - 1] as number) * window, fanOut: (shape[0] as number) * window };
 }
 
+/** Runs `draw` on the CPU where the default device is a GPU, and moves what it gives there. */
+function drawn(draw: (device: Device) => Tensor): Tensor {
+  const device = defaultDevice();
+  return scope(() => toDevice(draw(device === 'cuda' ? 'cpu' : device), device));
+}
+
 /** Uniform on [-bound, bound). */
 export function uniform(shape: Shape, bound: number): Tensor {
-  return scope(() =>
-    rand(shape)
+  return drawn((device) =>
+    rand(shape, { device })
       .mul(2 * bound)
       .sub(bound),
   );
@@ -32,7 +41,7 @@ export function uniform(shape: Shape, bound: number): Tensor {
 
 /** Normal with mean 0. */
 export function normal(shape: Shape, std: number): Tensor {
-  return scope(() => randn(shape).mul(std));
+  return drawn((device) => randn(shape, { device }).mul(std));
 }
 
 /** He et al. 2015, uniform with negative slope sqrt(5): bound `1 / sqrt(fanIn)`. The default of Linear and Conv2d. */

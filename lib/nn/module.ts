@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { toDevice, writeData } from '../core/create.js';
-import { type Device, checkDevice } from '../core/device.js';
+import { type Device, checkDevice, defaultDevice } from '../core/device.js';
 import { SecateurError, checkOptions, didYouMean } from '../core/errors.js';
+import { scope } from '../core/lifetime.js';
 import { sameShape, showShape } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { Buffer, Parameter } from './parameter.js';
@@ -100,11 +101,18 @@ export abstract class Module {
     return this.train(false);
   }
 
+  /** Where its parameters are; the default device for a module without any. */
+  get device(): Device {
+    for (const { tensor } of this.namedState()) return tensor.device;
+    return defaultDevice();
+  }
+
   /**
-   * Moves parameters, buffers and gradients to a device; the objects stay the same. An optimizer lays its parameters out
+   * Moves parameters, buffers and gradients to a device; the objects stay the same. All of it, or nothing when the
+   * device has no room for it. An optimizer lays its parameters out
    * on the device they are on, so move a module before making one.
    *
-   * @throws ERR_DEVICE, ERR_CUDA_UNAVAILABLE; ERR_ARGUMENT when an optimizer holds a parameter already
+   * @throws ERR_DEVICE, ERR_CUDA_UNAVAILABLE, ERR_OOM; ERR_ARGUMENT when an optimizer holds a parameter already
    */
   to(device: Device): this {
     checkDevice('to', device);
@@ -117,13 +125,13 @@ export abstract class Module {
         `to: an optimizer holds parameter ${held[1]} on ${held[0].device}. Move the module to ${device} before making the optimizer.`,
         { name: held[1], device },
       );
-    for (const [t] of away) {
-      for (const each of t.grad === undefined ? [t] : [t, t.grad]) {
-        const moved = toDevice(each, device);
-        each.rebase(moved.cell.retain(), device);
-        moved.dispose();
-      }
-    }
+    const from = away.flatMap(([t]) => (t.grad === undefined ? [t] : [t, t.grad]));
+    const moved = scope(() => from.map((t) => toDevice(t, device)));
+    from.forEach((t, i) => {
+      const there = moved[i] as Tensor;
+      t.rebase(there.cell.retain(), device);
+      there.dispose();
+    });
     return this;
   }
 

@@ -3,6 +3,7 @@
 import { writeData } from '../core/create.js';
 import { SecateurError } from '../core/errors.js';
 import { scope } from '../core/lifetime.js';
+import { describeDevice } from '../core/device.js';
 import { native } from '../core/native.js';
 import { randomState, setRandomState } from '../core/random.js';
 import { sameShape, showShape } from '../core/shape.js';
@@ -38,12 +39,13 @@ const header = z.strictObject({
     steps: z.record(z.string(), whole),
   }),
   pruner: z.strictObject({ name: z.string(), json: z.record(z.string(), z.unknown()) }).nullable(),
-  environment: z.strictObject({ isa: z.string(), threads: whole, onednn: z.string() }),
+  environment: z.strictObject({ isa: z.string(), threads: whole, onednn: z.string(), gpu: z.string().default('') }),
 });
+type Environment = z.infer<typeof header>['environment'];
 
-function environment(): { isa: string; threads: number; onednn: string } {
+function environment(model: Module): Environment {
   const { isa, threads, onednn } = native.info();
-  return { isa, threads, onednn };
+  return { isa, threads, onednn, gpu: model.device === 'cuda' ? describeDevice('cuda') : '' };
 }
 
 /** Writes the state of a run, atomically. */
@@ -57,7 +59,7 @@ export function writeCheckpoint(path: string, { model, optimizer, pruner, positi
     random: randomState(),
     optimizer: optimizer.json() as z.infer<typeof header>['optimizer'],
     pruner: pruner === undefined ? null : { name: pruner.name, json: pruner.state.json },
-    environment: environment(),
+    environment: environment(model),
   };
   const entries = [
     ...state.map(([name, a]): (typeof state)[number] => [`model.${name}`, a]),
@@ -91,7 +93,8 @@ export function readCheckpoint(
           .map((k) => k.slice(prefix.length)),
       array: (name) => file.array(`${prefix}${name}`),
     });
-    const device = model.parameters()[0]?.device ?? 'cpu';
+    // Values for a GPU are read on the host and written into the tensors that are there.
+    const device = model.device === 'ref' ? 'ref' : 'cpu';
     const read = (prefix: string): Map<string, Tensor> =>
       fromFile(part(prefix), prefix === 'model.' ? model.namedState() : [], device);
     const groups = { model: read('model.'), optim: read('optim.'), pruner: read('pruner.') };
@@ -104,7 +107,7 @@ export function readCheckpoint(
     }
     setRandomState(meta.random);
     for (const group of Object.values(groups)) for (const t of group.values()) t.dispose();
-    return { position: meta.position, warnings: differences(meta.environment) };
+    return { position: meta.position, warnings: differences(meta.environment, environment(model)) };
   } finally {
     file.close();
   }
@@ -144,12 +147,11 @@ function parseHeader(path: string, text: string | undefined): z.infer<typeof hea
 }
 
 /** What makes a resumed run differ in its last bits from one that was never stopped. */
-function differences(then: { isa: string; threads: number; onednn: string }): string[] {
-  const now = environment();
-  return (['isa', 'threads', 'onednn'] as const)
+function differences(then: Environment, now: Environment): string[] {
+  return (['isa', 'threads', 'onednn', 'gpu'] as const)
     .filter((k) => then[k] !== now[k])
     .map(
       (k) =>
-        `the checkpoint was written with ${k} ${then[k]}, this run has ${now[k]}: results may differ in the last bits.`,
+        `the checkpoint was written with ${k} ${then[k] || 'none'}, this run has ${now[k] || 'none'}: results may differ in the last bits.`,
     );
 }

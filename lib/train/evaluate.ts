@@ -1,4 +1,6 @@
 import { noGrad } from '../autograd/tape.js';
+import { toDevice } from '../core/create.js';
+import type { Device } from '../core/device.js';
 import { scope } from '../core/lifetime.js';
 import type { Tensor } from '../core/tensor.js';
 import type { Module } from '../nn/module.js';
@@ -21,6 +23,16 @@ export function tallyCorrect(logits: Tensor, target: Tensor): Tensor | undefined
   return noGrad(() => scope(() => sumTo(cast(eq(argmax(logits, { dim: -1 }), target), 'f32'), [])));
 }
 
+/** The batch on this device. What was moved is disposed where it was. */
+export function moveBatch(batch: Batch, device: Device): Batch {
+  const move = (t: Tensor): Tensor => {
+    const there = toDevice(t, device);
+    if (there !== t) t.dispose();
+    return there;
+  };
+  return { input: move(batch.input), target: move(batch.target) };
+}
+
 export interface Evaluation {
   /** Share of right answers; NaN where the targets are no classes. */
   readonly accuracy: number;
@@ -28,7 +40,10 @@ export interface Evaluation {
   readonly samples: number;
 }
 
-/** Accuracy and mean loss of a model in eval mode over batches, which are disposed. The model's mode is restored. */
+/**
+ * Accuracy and mean loss of a model in eval mode over batches, which are moved to its device and disposed. The model's
+ * mode is restored.
+ */
 export async function evaluate(
   model: Module,
   batches: Iterable<Batch>,
@@ -40,7 +55,8 @@ export async function evaluate(
   let total = 0;
   let samples = 0;
   try {
-    for (const batch of batches) {
+    for (const given of batches) {
+      const batch = moveBatch(given, model.device);
       const size = batch.target.size;
       const logits = scope(() => noGrad(() => model.forward(batch.input)));
       const counted = scope((): Counted =>
@@ -61,7 +77,8 @@ export async function evaluate(
  * Median milliseconds of a forward pass of each model over the same input, in eval mode. The models take turns, so that
  * a machine that changes its speed changes all of them alike.
  */
-export async function timeSideBySide(models: readonly Module[], input: Tensor, rounds = 15): Promise<number[]> {
+export async function timeSideBySide(models: readonly Module[], given: Tensor, rounds = 15): Promise<number[]> {
+  const input = toDevice(given, models[0]?.device ?? given.device);
   const times = models.map((): number[] => []);
   const modes = models.map((m) => m.training);
   models.forEach((m) => m.eval());
@@ -76,5 +93,6 @@ export async function timeSideBySide(models: readonly Module[], input: Tensor, r
     }
   }
   models.forEach((m, i) => m.train(modes[i] === true));
+  if (input !== given) input.dispose();
   return times.map((t) => t.sort((a, b) => a - b)[Math.floor(t.length / 2)] as number);
 }

@@ -10,7 +10,7 @@ import type { Optimizer } from '../optim/optimizer.js';
 import { add } from '../ops/binary.js';
 import { type Saved, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { MutableClock, makeContext } from './context.js';
-import { type Counted, tallyCorrect } from './evaluate.js';
+import { type Counted, moveBatch, tallyCorrect } from './evaluate.js';
 import type { Batch, Context, Phase, Pruner, PrunerEvent } from './pruner.js';
 import { Binding, type SiteFilter, prunableSites } from './pruning.js';
 
@@ -80,7 +80,7 @@ const optionNames = [
 
 /**
  * The training loop: forward, backward, update, with a pruning method's hooks at their places. Each step runs in one
- * scope and then yields to the event loop once.
+ * scope and then yields to the event loop once. Batches are moved to the model's device.
  */
 export class Trainer {
   readonly #o: TrainerOptions;
@@ -167,7 +167,7 @@ export class Trainer {
           return { stopped: 'done', step: this.#clock.step };
         }
         if (this.#clock.step % data.length === 0) await this.#tell('epoch');
-        await this.#step(batch);
+        await this.#step(moveBatch(batch, this.#o.model.device));
         if (this.#clock.step >= steps) break;
       }
     }

@@ -71,7 +71,7 @@ function reportOf(result: JobResult, command: string): ReportData {
       'batch size': batchSize,
       'test images': dense.samples,
       seed: options.seed,
-      device: 'cpu',
+      device: result.device,
       precision: options.bf16 === true ? 'bf16' : 'f32',
       command,
     },
@@ -114,7 +114,6 @@ async function prune(command: Command): Promise<void> {
   };
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
-  console.error(`secateur: device: cpu, output: ${options.out}`);
   try {
     const result = await runPruneJob(options, abort.signal);
     if (result === undefined) {

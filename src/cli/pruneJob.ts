@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SecateurError } from '../../lib/core/errors.js';
+import { type Device, describeDevice, device } from '../../lib/core/device.js';
 import { setNumThreads } from '../../lib/core/memory.js';
 import { manualSeed } from '../../lib/core/random.js';
 import { type FashionMnist, loadFashionMnist } from '../../lib/data/fashionMnist.js';
@@ -47,6 +48,7 @@ export interface JobResult {
   readonly milliseconds: { readonly dense: number; readonly pruned: number };
   readonly cut: readonly CutLayer[];
   readonly batchSize: number;
+  readonly device: string;
 }
 
 export const files = {
@@ -84,6 +86,7 @@ class Job {
   readonly #options: PruneOptions;
   readonly #plan: Plan;
   readonly #signal: AbortSignal;
+  readonly #device: Device;
   readonly #model: Module;
   readonly #sites: readonly Site[];
   readonly #train: ImageLoader;
@@ -91,10 +94,11 @@ class Job {
   readonly #log: JsonlLogger;
   readonly #board: TensorBoardWriter;
 
-  constructor(options: PruneOptions, signal: AbortSignal, data: FashionMnist) {
+  constructor(options: PruneOptions, signal: AbortSignal, data: FashionMnist, on: Device) {
     this.#options = options;
     this.#plan = planOf(options);
     this.#signal = signal;
+    this.#device = on;
     const { batchSize, seed } = options;
     this.#train = new ImageLoader(data.train, {
       batchSize,
@@ -103,9 +107,10 @@ class Job {
       seed,
       limit: this.#plan.trainLimit,
       augment: { pad: 2, flip: true },
+      device: on,
     });
     const normalize = this.#train.normalize;
-    this.#test = () => new ImageLoader(data.test, { batchSize, limit: this.#plan.testLimit, normalize });
+    this.#test = () => new ImageLoader(data.test, { batchSize, limit: this.#plan.testLimit, normalize, device: on });
     this.#model = this.#newModel();
     this.#sites = prunableSites(this.#model);
     this.#log = new JsonlLogger(this.#path(files.log), { append: options.resume === true });
@@ -115,7 +120,7 @@ class Job {
   #newModel(): Module {
     const { model, width } = this.#options;
     const shape = { inChannels: 1, numClasses: 10, ...(width === undefined ? {} : { baseWidth: width }) };
-    return model === 'resnet20' ? resnet20(shape) : resnet18({ ...shape, stem: 'small' });
+    return (model === 'resnet20' ? resnet20(shape) : resnet18({ ...shape, stem: 'small' })).to(this.#device);
   }
 
   #load(model: Module, name: string): void {
@@ -186,6 +191,7 @@ class Job {
       milliseconds,
       cut,
       batchSize,
+      device: describeDevice(this.#device),
     };
   }
 
@@ -312,5 +318,7 @@ export async function runPruneJob(options: PruneOptions, signal: AbortSignal): P
   }
   manualSeed(options.seed);
   if (options.threads !== undefined) setNumThreads(options.threads);
-  return new Job(options, signal, data).run();
+  const on = device(options.device);
+  console.error(`secateur: device: ${describeDevice(on)}, output: ${options.out}`);
+  return new Job(options, signal, data, on).run();
 }

@@ -25,7 +25,7 @@ export interface PruneOptions {
   bf16?: boolean;
   seed: number;
   threads?: number;
-  device: 'auto' | 'cpu';
+  device: 'auto' | 'cpu' | 'cuda';
   out: string;
   resume?: boolean;
   json?: boolean;
@@ -99,7 +99,11 @@ export function withPruneOptions(command: Command): Command {
     .option('--bf16', 'compute convolutions and matrix products in bf16')
     .option('--seed <n>', 'seed of everything random', whole(0), 0)
     .option('--threads <n>', 'threads of the CPU kernels', whole(1))
-    .addOption(new Option('--device <name>', 'where to compute').choices(['auto', 'cpu']).default('auto'))
+    .addOption(
+      new Option('--device <name>', 'where to compute; auto: the GPU where one can be used')
+        .choices(['auto', 'cpu', 'cuda'])
+        .default('auto'),
+    )
     .option('--out <folder>', 'where to write the models, the logs and the report', 'runs/prune')
     .option('--resume', 'go on from the checkpoint in the output folder')
     .option('--json', 'print the report as JSON on stdout')
