@@ -7,6 +7,7 @@ export { Tensor } from './tensor.js';
 export { tensor, writeData, type TensorOptions, type HostData, type Nested } from './core/create.js';
 export { scope, keep } from './core/lifetime.js';
 export { manualSeed, randomState, setRandomState, type RandomState } from './core/random.js';
+export { capture, type Captured } from './core/capture.js';
 export { memory, synchronize, setNumThreads } from './core/memory.js';
 export { precision, setPrecision, type Precision } from './core/precision.js';
 export { countOperations, type Cost } from './core/cost.js';

@@ -1,12 +1,12 @@
 import { SecateurError } from '../core/errors.js';
-import { tensor } from '../core/create.js';
 import type { AnyOp, Into, Like, Thunk } from '../core/op.js';
 import { type Call, run, slots } from '../core/run.js';
 import { sameShape, showShape } from '../core/shape.js';
 import { Tensor, ownAlone, swapOwner } from '../core/tensor.js';
 import { refusePromise } from '../core/lifetime.js';
 import { add, add_ } from '../ops/binary.js';
-import { broadcastTo, broadcastToOp } from '../ops/broadcast.js';
+import { broadcastToOp } from '../ops/broadcast.js';
+import { constant } from '../ops/creation.js';
 import { type Apply, type Edge, Node, type Saved, edgeOf, save } from './node.js';
 
 let recording = true;
@@ -155,7 +155,7 @@ export function backward(root: Tensor, options: BackwardOptions = {}): void {
         { shape: root.shape },
       );
     }
-    seed = tensor(new Float32Array(1).fill(1), { dtype: root.dtype, device: root.device, shape: root.shape });
+    seed = constant(root.shape, root.dtype, 1, root.device);
   } else if (!sameShape(seed.shape, root.shape)) {
     throw new SecateurError(
       'ERR_SHAPE_MISMATCH',
@@ -268,7 +268,7 @@ function step(node: Node, edges: readonly (Edge | undefined)[], leafDone: (leaf:
 }
 
 function zerosLike({ shape, dtype }: Like, on: Tensor): Tensor {
-  return broadcastTo(tensor(new Float32Array(1), { dtype, device: on.device, shape: [] }), shape);
+  return constant(shape, dtype, 0, on.device);
 }
 
 /** Whether a gradient may be added to in place: nobody else sees its storage. */

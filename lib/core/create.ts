@@ -1,3 +1,4 @@
+import { refuseCapture } from './capturing.js';
 import { type DType, dtypeCode, isFloat, roundTo, checkDType } from './dtype.js';
 import { type Device, checkDevice, defaultDevice, deviceCode } from './device.js';
 import { SecateurError, checkOptions } from './errors.js';
@@ -107,6 +108,7 @@ function upload<D extends DType>(data: HostData | number[], dtype: D, shape: Sha
   if (isFloat(dtype)) host = data instanceof Float32Array ? data : Float32Array.from(data);
   else if (dtype === 'i32') host = data instanceof Int32Array ? data : Int32Array.from(data);
   else host = data instanceof Uint8Array ? data : Uint8Array.from(data);
+  refuseCapture('tensor', device);
   flushReleases();
   const block = native.block;
   block[0] = shape.length;
@@ -119,6 +121,7 @@ function upload<D extends DType>(data: HostData | number[], dtype: D, shape: Sha
 /** Overwrites the elements of `t` from a host array, in place. Waits for the device. */
 export function writeData(t: Tensor, values: HostData | readonly number[]): void {
   t.alive('writeData');
+  refuseCapture('writeData', t.device);
   if (values.length !== t.size) {
     throw new SecateurError(
       'ERR_SHAPE_MISMATCH',

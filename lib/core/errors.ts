@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'ERR_NO_KERNEL'
   | 'ERR_CUDA'
   | 'ERR_CUDA_UNAVAILABLE'
+  | 'ERR_CAPTURE'
   | 'ERR_NATIVE_LOAD'
   | 'ERR_CHECKPOINT'
   | 'ERR_DATA'

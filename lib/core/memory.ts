@@ -1,3 +1,4 @@
+import { refuseCapture } from './capturing.js';
 import { type Device, deviceCode } from './device.js';
 import { type MemoryStats, guarded, native } from './native.js';
 import { flushReleases } from './tensor.js';
@@ -20,6 +21,7 @@ export const memory = {
   },
   /** Gives cached blocks back to the system. */
   emptyCache(device: Device = 'cpu'): void {
+    refuseCapture('emptyCache', device);
     flushReleases();
     guarded(() => native.emptyCache(deviceCode(device)));
   },
@@ -27,6 +29,7 @@ export const memory = {
 
 /** Waits until a device (default: the CPU) has done everything asked of it. Throws what went wrong there. */
 export function synchronize(device: Device = 'cpu'): void {
+  refuseCapture('synchronize', device);
   guarded(() => native.sync(deviceCode(device)));
 }
 

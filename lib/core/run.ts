@@ -31,6 +31,20 @@ export interface Call {
   readonly random: RandomState;
 }
 
+/** A call that is about to go to a device. `outputs` is filled by it. */
+export interface DeviceCall extends Call {
+  readonly outputs: Record<string, Tensor | undefined>;
+  readonly outShapes: Readonly<Record<string, Shape | null>>;
+  readonly into: Tensor | undefined;
+  readonly accumulate: boolean;
+}
+
+/** Stands between the calls and the GPU while a step is captured or replayed (capture.ts). */
+export interface Recorder {
+  call(call: DeviceCall, toDevice: () => void): void;
+  view(x: Tensor, shape: Shape, offset: number, stamp: Stamp, make: () => Tensor): Tensor;
+}
+
 /** Slots that layers above fill: autograd's recorder, autocast's choice of input dtypes, and the ops that move results into place. */
 export const slots: {
   record: ((call: Call) => void) | undefined;
@@ -38,7 +52,8 @@ export const slots: {
   add: ((into: Tensor, term: Tensor) => void) | undefined;
   /** Sees every call: counting operations, tracing. */
   observe: ((call: Call) => void) | undefined;
-} = { record: undefined, cast: undefined, add: undefined, observe: undefined };
+  recorder: Recorder | undefined;
+} = { record: undefined, cast: undefined, add: undefined, observe: undefined, recorder: undefined };
 
 export interface RunOptions<C> extends Into {
   readonly scalars?: ScalarValues<C>;
@@ -132,7 +147,13 @@ export function runAny(
   try {
     if (op.view !== undefined) makeView(op, inputs, attrs, inShapes, outShapes, outputs);
     else if (where === 'ref') callReference(op, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
-    else callNative(op, where, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
+    else if (slots.recorder === undefined || where !== 'cuda')
+      callNative(op, where, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
+    else {
+      slots.recorder.call({ op, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate }, () => {
+        callNative(op, where, inputs, attrs, scalars, random, outShapes, outputs, into, accumulate);
+      });
+    }
   } catch (error) {
     throw asSecateurError(error);
   }
@@ -186,6 +207,12 @@ export function viewOf<D extends DType>(
       x.device,
       stamp,
     ) as Tensor<D>;
+  if (slots.recorder !== undefined && x.device === 'cuda')
+    return slots.recorder.view(x, shape, offset, stamp, () => nativeView(x, shape, offset, stamp)) as Tensor<D>;
+  return nativeView(x, shape, offset, stamp);
+}
+
+function nativeView<D extends DType>(x: Tensor<D>, shape: Shape, offset: number, stamp: Stamp): Tensor<D> {
   flushReleases();
   const block = native.block;
   block[0] = shape.length;

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { refuseCapture } from './capturing.js';
 import { type DataOf, type DType, dtypeCode, newData } from './dtype.js';
 import { type Device, deviceCode } from './device.js';
 import { SecateurError } from './errors.js';
@@ -193,6 +194,7 @@ export class Tensor<D extends DType = DType> {
   /** The values in a new typed array, row-major (bf16 widened to float32). Waits for the device. */
   data(): DataOf<D> {
     this.alive('data');
+    refuseCapture('data', this.device);
     const out = newData(this.dtype, this.size);
     const values = this.cell.values;
     if (values !== undefined) for (let i = 0; i < out.length; i++) out[i] = values[i] as number;
@@ -206,6 +208,7 @@ export class Tensor<D extends DType = DType> {
   /** The raw 16-bit patterns of a bf16 tensor. */
   bits(): Uint16Array {
     this.alive('bits');
+    refuseCapture('bits', this.device);
     if (this.dtype !== 'bf16') throw new SecateurError('ERR_DTYPE', `bits: needs bf16, got ${this.dtype}.`);
     const out = new Uint16Array(this.size);
     if (this.cell.values === undefined) {
@@ -229,6 +232,7 @@ export class Tensor<D extends DType = DType> {
 
   /** Like `data()`, without blocking the event loop while the device works. */
   async dataAsync(): Promise<DataOf<D>> {
+    refuseCapture('dataAsync', this.device);
     const t = this.alive('dataAsync').share();
     try {
       if (t.cell.values === undefined) await native.flush(deviceCode(this.device));
@@ -241,6 +245,7 @@ export class Tensor<D extends DType = DType> {
   /** The only element of a one-element tensor, as a number. Waits for the device. */
   item(): number {
     this.alive('item');
+    refuseCapture('item', this.device);
     if (this.size !== 1) {
       throw new SecateurError(
         'ERR_SHAPE_MISMATCH',

@@ -8,6 +8,7 @@ import { clipGradNorm_ } from '../optim/clip.js';
 import { type Schedule, constantLr } from '../optim/lrSchedule.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import { add } from '../ops/binary.js';
+import { CapturedSteps, refuseWaiting } from './capturedSteps.js';
 import { type Saved, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { MutableClock, makeContext } from './context.js';
 import { type Counted, moveBatch, tallyCorrect } from './evaluate.js';
@@ -47,6 +48,11 @@ export interface TrainerOptions {
   teacher?: Module;
   /** Compute matrix products and convolutions in bf16. */
   autocast?: boolean;
+  /**
+   * On the GPU: record the step once for each phase and replay it as one launch. For batches of one shape; another one
+   * (a last batch that is not full) is an ordinary step. Hooks of the method have to be synchronous.
+   */
+  capture?: boolean;
   /** Scale the gradients down to this global norm. */
   clipGradNorm?: number;
   /** Aborting ends training after the step in hand. */
@@ -72,6 +78,7 @@ const optionNames = [
   'sites',
   'teacher',
   'autocast',
+  'capture',
   'clipGradNorm',
   'signal',
   'checkpoint',
@@ -92,6 +99,9 @@ export class Trainer {
   #phases: Phase[] | undefined;
   #phaseIndex = 0;
   #resumed = false;
+  readonly #captured: CapturedSteps | undefined = undefined;
+  // The learning rate of the step in hand, for its report.
+  #lr = 0;
 
   constructor(options: TrainerOptions) {
     checkOptions('Trainer', options, optionNames);
@@ -103,7 +113,14 @@ export class Trainer {
     }
     if (options.data.length < 1)
       throw new SecateurError('ERR_DATA', 'Trainer: the data has no batch. Use more images or a smaller batch.');
+    if (options.capture === true && options.model.device !== 'cuda') {
+      throw new SecateurError(
+        'ERR_DEVICE',
+        `Trainer: capture is for models on the GPU; this one is on ${options.model.device}. Move it with model.to('cuda').`,
+      );
+    }
     this.#o = options;
+    if (options.capture === true) this.#captured = new CapturedSteps((batch) => this.#capturedStep(batch));
     this.#clock = new MutableClock(options.data.length, options.steps);
     const { pruner, model } = options;
     const sites = pruner === undefined ? [] : prunableSites(model, options.sites);
@@ -150,6 +167,14 @@ export class Trainer {
 
   /** Trains to the end, or until the signal. */
   async run(): Promise<TrainResult> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#captured?.dispose();
+    }
+  }
+
+  async #run(): Promise<TrainResult> {
     const { data, steps, pruner } = this.#o;
     this.#phases = pruner?.phases?.(this.#context) ?? [{ name: 'train', train: { until: () => false } }];
     this.#o.model.train();
@@ -167,7 +192,7 @@ export class Trainer {
           return { stopped: 'done', step: this.#clock.step };
         }
         if (this.#clock.step % data.length === 0) await this.#tell('epoch');
-        await this.#step(moveBatch(batch, this.#o.model.device));
+        await this.#step(batch);
         if (this.#clock.step >= steps) break;
       }
     }
@@ -222,12 +247,41 @@ export class Trainer {
     });
   }
 
-  async #step(batch: Batch): Promise<void> {
-    const { model, optimizer } = this.#o;
+  async #step(given: Batch): Promise<void> {
+    const samples = given.target.size;
+    let counted = this.#captured?.run(this.#clock.phase, given);
+    if (counted !== undefined) dispose(given);
+    else {
+      const batch = moveBatch(given, this.#o.model.device);
+      this.#binding?.newStep();
+      await this.#tell('step');
+      counted = this.#update(batch);
+      await this.#tell('stepped');
+      dispose(batch);
+    }
+    await this.#report(counted, samples);
+  }
+
+  /** The same in one piece, for a recording. */
+  #capturedStep(batch: Batch): Counted {
+    const { pruner, optimizer } = this.#o;
+    const tell = (event: PrunerEvent): void => {
+      const result = pruner?.on?.(event, this.#context, { of: (w) => optimizer.slotsOf(w) });
+      refuseWaiting(`${pruner?.name}, on('${event}')`, result);
+    };
     this.#binding?.newStep();
-    await this.#tell('step');
+    tell('step');
+    const counted = this.#update(batch);
+    tell('stepped');
+    return counted;
+  }
+
+  /** Forward, backward, update. */
+  #update(batch: Batch): Counted {
+    const { model, optimizer } = this.#o;
     const rates = this.#rates();
     rates.forEach((lr, i) => optimizer.setLr(lr, i));
+    this.#lr = rates[0] ?? 0;
     optimizer.zeroGrad();
     const counted = scope((): Counted => {
       const { output, loss } = this.#forward(batch);
@@ -239,10 +293,7 @@ export class Trainer {
       return { loss, correct: tallyCorrect(output, batch.target) };
     });
     this.#binding?.project({ of: (w) => optimizer.slotsOf(w) });
-    await this.#tell('stepped');
-    const samples = batch.target.size;
-    dispose(batch);
-    await this.#report(counted, rates[0] ?? 0, samples);
+    return counted;
   }
 
   #forward(batch: Batch): { output: Tensor; loss: Tensor } {
@@ -259,12 +310,13 @@ export class Trainer {
   }
 
   /** Reads the loss, which waits for the step to be done, and watches that it is a number. */
-  async #report(counted: Counted, lr: number, samples: number): Promise<void> {
+  async #report(counted: Counted, samples: number): Promise<void> {
     const loss = (await counted.loss.dataAsync())[0] as number;
     const correct = counted.correct === undefined ? NaN : ((await counted.correct.dataAsync())[0] as number);
     counted.loss.dispose();
     counted.correct?.dispose();
     const { step, epoch, phase } = this.#clock;
+    const lr = this.#lr;
     const sparsity = this.#o.pruner?.sparsity?.(this.#clock).now ?? 0;
     this.#clock.moveTo(step + 1);
     if (!Number.isFinite(loss)) throw this.#notFinite(loss, step, lr);

@@ -111,7 +111,10 @@ Block Allocator::allocate(std::size_t bytes, bool hostWritable) {
 
 void Allocator::release(Block block) {
   stats_.live -= block.bytes;
-  if (!caching_ && capturing_ == 0) {
+  // A step that is gone has no pool any more.
+  if (block.capture != 0 && captures_.count(block.capture) == 0) block.capture = 0;
+  // What belongs to a captured step is written to again by its replays.
+  if (!caching_ && capturing_ == 0 && block.capture == 0) {
     queue_.drain();
     source_.toSystem(block.data);
     return;
@@ -130,6 +133,11 @@ void Allocator::forget(std::uint32_t capture) {
   captures_.erase(found);
   const auto give = [&](Block block) {
     block.capture = 0;
+    if (!caching_) {
+      stats_.cached -= block.bytes;
+      source_.toSystem(block.data);
+      return;
+    }
     block.freedAt = queue_.enqueued();
     toPool(pool_, block);
   };

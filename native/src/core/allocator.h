@@ -60,7 +60,10 @@ class Allocator {
   // Gives the cached blocks back to the system. The queue must be idle.
   void trim();
   // Between these two, memory belongs to the captured step of this number (not 0).
-  void beginCapture(std::uint32_t capture) { capturing_ = capture; }
+  void beginCapture(std::uint32_t capture) {
+    capturing_ = capture;
+    captures_[capture];
+  }
   void endCapture() { capturing_ = 0; }
   // The step is gone: its free memory serves everybody again, the rest when it is freed.
   void forget(std::uint32_t capture);

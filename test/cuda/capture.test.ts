@@ -1,0 +1,258 @@
+// Captured steps: whole training steps, replayed as one launch, give the weights that ordinary steps give, bit for bit;
+// and what cannot be captured, or is no longer the step that was recorded, is refused by name.
+import t from 'tap';
+import {
+  type Captured,
+  type Tensor,
+  capture,
+  dropout,
+  keep,
+  manualSeed,
+  memory,
+  noGrad,
+  rand,
+  randomState,
+  scope,
+  synchronize,
+  tensor,
+  writeData,
+} from '../../lib/index.js';
+import { Dropout, Linear, ReLU, Sequential } from '../../lib/nn/index.js';
+import { AdamW, SGD, oneCycleLr } from '../../lib/optim/index.js';
+import { type Batch, Trainer } from '../../lib/train/index.js';
+import { PDP } from '../../src/pdp/index.js';
+import { noGpu } from './gpu.js';
+
+const opts = { skip: noGpu };
+const values = (x: Tensor): number[] => [...x.data()];
+const on = { device: 'cuda' } as const;
+
+/** Runs a step of its own so many times, captured or not. */
+function run<T>(
+  captured: boolean,
+  steps: number,
+  step: () => T,
+  each: (result: T, i: number) => void,
+): Captured<T> | undefined {
+  const call = captured ? capture(step) : undefined;
+  for (let i = 0; i < steps; i++) each((call ?? step)(), i);
+  return call;
+}
+
+t.test('numbers that change, random numbers, results', opts, (t) => {
+  const trace = (captured: boolean): number[] => {
+    manualSeed(5);
+    const x = tensor([1, 2, 3, 4, 5, 6, 7, 8], on);
+    const sum = tensor([0], on);
+    let factor = 1;
+    const out: number[] = [];
+    const call = run(
+      captured,
+      6,
+      () =>
+        scope(() => {
+          const y = dropout(x, 0.5)
+            .mul(factor)
+            .add(rand([8], on));
+          noGrad(() => sum.add_(y.sum()));
+          factor += 0.5;
+          return y;
+        }),
+      (y, i) => {
+        out.push(...values(y), sum.item());
+        y.dispose();
+        writeData(
+          x,
+          Array.from({ length: 8 }, (_, j) => i + j),
+        );
+      },
+    );
+    out.push(randomState().position);
+    if (captured) t.ok((call as Captured<unknown>).nodes >= 4, 'one launch stands for several');
+    call?.dispose();
+    return out;
+  };
+  t.strictSame(trace(true), trace(false));
+  t.end();
+});
+
+/** Everything that lies in a training step: forward with dropout, backward, clipping, update, thresholds and soft masks. */
+interface Network {
+  readonly model: Sequential;
+  readonly losses: number[];
+  readonly trainer: Trainer;
+  readonly pruner: PDP;
+}
+
+const data = {
+  length: 7,
+  *epoch(_: number, start = 0): Generator<Batch> {
+    for (let i = start; i < 7; i++) {
+      // The last one is not full: an ordinary step among captured ones.
+      const rows = i === 6 ? 3 : 8;
+      const x = Float32Array.from({ length: rows * 12 }, (_, j) => Math.sin(i * 31 + j * 0.7));
+      const y = Float32Array.from({ length: rows * 5 }, (_, j) => Math.cos(i + j));
+      yield { input: tensor(x, { shape: [rows, 12] }), target: tensor(y, { shape: [rows, 5] }) };
+    }
+  },
+};
+
+function training(captured: boolean, kind: 'sgd' | 'adamW', finetune = 0): Network {
+  manualSeed(3);
+  const model = new Sequential(new Linear(12, 24), new ReLU(), new Dropout(0.2), new Linear(24, 5)).to('cuda');
+  const optimizer =
+    kind === 'sgd'
+      ? new SGD(model.namedParameters(), { lr: 0.05, momentum: 0.9, nesterov: true })
+      : new AdamW(model.namedParameters(), { lr: 0.01 });
+  const losses: number[] = [];
+  const pruner = new PDP({ sparsity: 0.8, tau: 1e-3, finetune });
+  const trainer = new Trainer({
+    model,
+    optimizer,
+    loss: (y, target) => {
+      const d = y.sub(target);
+      return d.mul(d).mean();
+    },
+    data,
+    steps: 24,
+    clipGradNorm: 0.5,
+    schedule: oneCycleLr({ total: 24, pctStart: 0.3 }),
+    pruner,
+    capture: captured,
+    onStep: (r) => losses.push(r.loss),
+  });
+  return { model, losses, trainer, pruner };
+}
+
+for (const [kind, finetune] of [
+  ['sgd', 0],
+  ['adamW', 6],
+] as const) {
+  t.test(`a PDP run in captured steps, ${kind}, ${finetune} steps of fine-tuning`, opts, async (t) => {
+    const plain = training(false, kind, finetune);
+    await plain.trainer.run();
+    const captured = training(true, kind, finetune);
+    await captured.trainer.run();
+    t.strictSame(captured.losses, plain.losses, 'losses');
+    const weights = (n: Network): number[][] => n.model.parameters().map(values);
+    t.strictSame(weights(captured), weights(plain), 'weights, bit for bit');
+    t.equal(captured.pruner.threshold('0.weight'), plain.pruner.threshold('0.weight'), 'thresholds can be read');
+    for (const n of [plain, captured]) n.trainer.finish();
+    t.strictSame(weights(captured), weights(plain), 'and when it is finished');
+  });
+}
+
+t.test('a captured step gives its memory back', opts, async (t) => {
+  synchronize('cuda');
+  await training(true, 'sgd').trainer.run();
+  const run = async (): Promise<number> => {
+    const n = training(true, 'sgd');
+    await n.trainer.run();
+    n.trainer.finish();
+    n.model.dispose();
+    return memory.stats('cuda').live;
+  };
+  // Optimizer and thresholds of a run are left to the collector; what a recording holds is not.
+  const first = await run();
+  const second = await run();
+  t.ok(second - first < 64 * 1024, `${second - first} bytes more`);
+});
+
+t.test('what cannot be captured is refused by name', opts, (t) => {
+  const x = tensor([1, 2], on);
+  const refused = (name: string, step: () => unknown): void => {
+    const call = capture(() => scope(step));
+    call();
+    t.throws(call, { code: 'ERR_CAPTURE', message: new RegExp(`^${name}: cannot be part of a captured step`) }, name);
+    t.strictSame(values(x.add(1)), [2, 3], `${name}: the GPU works on`);
+    call.dispose();
+  };
+  refused('item', () => x.sum().item());
+  refused('data', () => x.add(1).data());
+  refused('tensor', () => x.add(tensor([1, 2], on)));
+  refused('writeData', () => {
+    writeData(x, [1, 2]);
+  });
+  refused('synchronize', () => {
+    synchronize('cuda');
+  });
+  t.throws(
+    () => {
+      const inner = capture(() => undefined);
+      const outer = capture(() => inner());
+      outer();
+      outer();
+    },
+    { code: 'ERR_CAPTURE', message: /part of another/ },
+  );
+  t.throws(() => capture(() => Promise.resolve())(), { code: 'ERR_SCOPE' });
+  t.end();
+});
+
+t.test('another step than the recorded one is refused', opts, (t) => {
+  const x = tensor([1, 2, 3, 4], on);
+  const other = tensor([1, 2, 3, 4], on);
+  let change: 'nothing' | 'op' | 'tensor' | 'shape' | 'longer' | 'shorter' | 'kept' = 'nothing';
+  const step = (): Tensor =>
+    scope(() => {
+      const y = (change === 'tensor' ? other : x).add(1);
+      if (change === 'shorter') return y;
+      const z = change === 'op' ? y.exp() : y.relu();
+      if (change === 'longer') x.neg();
+      if (change === 'kept') keep(y);
+      return change === 'shape' ? z.narrow(0, 0, 2) : z;
+    });
+  const refused = (how: typeof change, says: RegExp): void => {
+    change = 'nothing';
+    const call = capture(step);
+    for (let i = 0; i < 3; i++) t.strictSame(values(call()), [2, 3, 4, 5]);
+    change = how;
+    t.throws(call, { code: 'ERR_CAPTURE', message: says }, how);
+    call.dispose();
+    t.throws(call, { code: 'ERR_DISPOSED' });
+  };
+  refused('op', /call \d of this step is exp where relu was recorded/);
+  refused('tensor', /call \d of this step is \w+ with other tensors/);
+  refused('longer', /is neg where the end was recorded/);
+  refused('shorter', /is the end where relu was recorded/);
+  refused('shape', /is view where the end was recorded|is \w+ where the end/);
+  refused('kept', /kept a result of/);
+  t.end();
+});
+
+t.test('an error inside a step is that error, and the GPU works on', opts, (t) => {
+  const x = tensor([1, 2], on);
+  let bad = false;
+  const call = capture(() =>
+    scope(() => {
+      if (bad) x.reshape([3]);
+      return x.add(1);
+    }),
+  );
+  call();
+  bad = true;
+  t.throws(call, { code: 'ERR_SHAPE_MISMATCH' });
+  bad = false;
+  t.strictSame(values(call()), [2, 3]);
+  t.strictSame(values(call()), [2, 3]);
+  call.dispose();
+  t.end();
+});
+
+t.test('a trainer on the CPU refuses to capture', opts, (t) => {
+  t.throws(
+    () => {
+      const model = new Linear(2, 2);
+      return new Trainer({
+        model,
+        optimizer: new SGD(model.parameters()),
+        loss: (y) => y.mean(),
+        data,
+        steps: 1,
+        capture: true,
+      });
+    },
+    { code: 'ERR_DEVICE', message: /capture is for models on the GPU/ },
+  );
+  t.end();
+});
