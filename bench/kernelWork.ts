@@ -126,7 +126,7 @@ function gradientCall(
 ): () => void {
   const { plan, saves } = forward as AnyOp;
   const saved = Object.fromEntries(
-    plan.outputs.map(({ name }, i) => [name, saves?.includes(name) === true ? outputs[i] : undefined]),
+    plan.outputs.map(({ name }, i) => [name, saves.includes(name) ? outputs[i] : undefined]),
   );
   const first = outputs[0] as Tensor;
   const all: Record<string, Tensor | undefined> = { ...inputs, ...saved, g: normal(first.shape, first.dtype as 'f32') };

@@ -108,6 +108,7 @@ export const avgPool2dOp = defineOp({
     { inputs: { x: [2, 6, 6, 2] }, attrs: attrs([3, 3], [2, 2], [1, 1], true, true) },
     { inputs: { x: [2, 6, 6, 2] }, attrs: attrs([3, 3], [2, 2], [1, 1], true, false) },
     { inputs: { x: [1, 5, 5, 2] }, attrs: attrs([2, 2], [3, 3], [0, 0], true) },
+    { inputs: { x: [2, 5, 6, 24] }, attrs: attrs([3, 3], [2, 2], [1, 1]) },
     { inputs: { x: [0, 4, 4, 3] }, attrs: attrs([2, 2], [2, 2], [0, 0]) },
     {
       name: 'special values',
@@ -184,6 +185,7 @@ export const adaptiveAvgPool2dOp = defineOp({
     { inputs: { x: [2, 7, 5, 3] }, attrs: { outputSize: [1, 1] } },
     { inputs: { x: [2, 7, 5, 3] }, attrs: { outputSize: [3, 2] } },
     { inputs: { x: [1, 3, 2, 70] }, attrs: { outputSize: [5, 4] } },
+    { inputs: { x: [2, 7, 4, 24] }, attrs: { outputSize: [3, 6] } },
     { inputs: { x: [0, 3, 2, 7] }, attrs: { outputSize: [1, 1] } },
     {
       name: 'special values',

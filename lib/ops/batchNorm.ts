@@ -137,6 +137,7 @@ export const batchNormOp = defineOp({
     { inputs: layer([7, 33]), attrs: settings(true, false) },
     { inputs: layer([2, 3, 3, 67]), attrs: settings(true, true) },
     { inputs: layer([5, 13, 11, 64]), attrs: settings(true, true), grad: false },
+    { inputs: layer([300, 72]), attrs: settings(true, true), grad: false },
     { inputs: layer([1, 3]), attrs: settings(false, false) },
     { inputs: layer([0, 3]), attrs: settings(false, true) },
     {
@@ -211,6 +212,7 @@ export const batchNormAddReluOp = defineOp({
     { inputs: { ...layer([3, 4, 5, 6]), add: [3, 4, 5, 6] }, attrs: settings(false) },
     { inputs: { ...layer([2, 3, 3, 67]), add: [2, 3, 3, 67] }, attrs: settings(true) },
     { inputs: { ...layer([5, 13, 11, 64]), add: [5, 13, 11, 64] }, attrs: settings(true), grad: false },
+    { inputs: { ...layer([300, 72]), add: [300, 72] }, attrs: settings(true), grad: false },
     {
       name: 'special values',
       inputs: { ...layer([4, 3]), add: { shape: [4, 3], values: [NaN, 1, Infinity, -Infinity, 3, 4, 5] } },
@@ -284,6 +286,11 @@ export const batchNormGradOp = defineOp({
         attrs: { training, relu: true, added },
       })),
     ),
+    ...[false, true].map((added) => ({
+      inputs: gradLayer([300, 72], added),
+      attrs: { training: true, relu: true, added },
+    })),
+    { inputs: gradLayer([300, 72], false), attrs: { training: true, relu: false, added: false } },
     {
       name: 'bench',
       inputs: gradLayer([128, 32, 32, 64], false),

@@ -105,6 +105,12 @@ export const crossEntropyOp = defineOp({
       grad: false,
     },
     {
+      name: 'long rows',
+      inputs: { x: [2, 24003], target: target([2], 24003), weight: { shape: [24003], draw: 'positive' } },
+      attrs: { ...plain, labelSmoothing: 0.1 },
+      grad: false,
+    },
+    {
       name: 'far from zero',
       inputs: {
         x: { shape: [2, 3], values: [10000, 10001, 9999, -5000, -4999, -5002] },
@@ -192,6 +198,11 @@ export const crossEntropyGradOp = defineOp({
     },
     {
       inputs: { x: [5, 33], target: target([5], 33), stats: { shape: [5, 2], draw: 'positive' }, g: [5] },
+      attrs: { ...plain, reduction: 'none' },
+    },
+    {
+      name: 'many rows',
+      inputs: { x: [1030, 301], target: target([1030], 301), stats: { shape: [1030, 2], draw: 'positive' }, g: [1030] },
       attrs: { ...plain, reduction: 'none' },
     },
     {

@@ -59,6 +59,13 @@ export const layerNormOp = defineOp({
     { inputs: { x: [9], weight: [9], bias: [9] }, attrs: { eps: 1e-5 } },
     { inputs: { x: [0, 4], weight: [4], bias: [4] }, attrs: { eps: 1e-5 } },
     { inputs: { x: [700, 130], weight: [130], bias: [130] }, attrs: { eps: 1e-5 }, grad: false },
+    { name: 'many rows', inputs: { x: [1030, 304], weight: [304] }, attrs: { eps: 1e-5 }, grad: false },
+    {
+      name: 'long rows',
+      inputs: { x: [2, 24003], weight: [24003], bias: [24003] },
+      attrs: { eps: 1e-5 },
+      grad: false,
+    },
     {
       name: 'constant rows',
       inputs: { x: { shape: [2, 4], values: [3, 3, 3, 3, 0, 0, 0, 0] }, weight: [4], bias: [4] },
@@ -128,6 +135,20 @@ export const layerNormGradOp = defineOp({
     {
       name: 'rows in several chunks',
       inputs: { x: [700, 130], weight: [130], mean: [700], rstd: { shape: [700], draw: 'positive' }, g: [700, 130] },
+    },
+    {
+      name: 'many rows',
+      inputs: {
+        x: [1030, 304],
+        weight: [304],
+        mean: [1030],
+        rstd: { shape: [1030], draw: 'positive' },
+        g: [1030, 304],
+      },
+    },
+    {
+      name: 'long rows',
+      inputs: { x: [19, 6007], weight: [6007], mean: [19], rstd: { shape: [19], draw: 'positive' }, g: [19, 6007] },
     },
     {
       name: 'bench',

@@ -33,6 +33,7 @@ const shapes: readonly OpCase[] = [
   { inputs: { x: { shape: [2, 5, 5, 2], draw: 'distinct' } }, attrs: window([2, 2], [2, 2], [1, 1], true) },
   { inputs: { x: { shape: [1, 5, 5, 2], draw: 'distinct' } }, attrs: window([2, 2], [3, 3], [0, 0], true) },
   { inputs: { x: { shape: [1, 18, 17, 2], draw: 'distinct' } }, attrs: window([18, 17], [1, 1], [0, 0]) },
+  { inputs: { x: { shape: [2, 5, 6, 24], draw: 'distinct' } }, attrs: window([3, 3], [2, 2], [1, 1]) },
   { inputs: { x: [0, 4, 4, 3] }, attrs: window([2, 2], [2, 2], [0, 0]) },
 ];
 
@@ -128,6 +129,10 @@ export const maxPool2dGradOp = defineOp({
     {
       inputs: { g: [1, 4, 4, 33], winner: { shape: [1, 4, 4, 33], dtype: 'i32', draw: 'index', below: 9 } },
       attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], shape: [1, 4, 4, 33] },
+    },
+    {
+      inputs: { g: [1, 4, 4, 24], winner: { shape: [1, 4, 4, 24], dtype: 'i32', draw: 'index', below: 9 } },
+      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], shape: [1, 4, 4, 24] },
     },
     {
       inputs: { g: [1, 3, 4, 67], winner: { shape: [1, 3, 4, 67], dtype: 'u8', draw: 'index', below: 4 } },

@@ -38,6 +38,8 @@ const cases: readonly OpCase[] = [
   { inputs: { x: [0, 4] }, attrs: { dim: 1 } },
   { inputs: { x: [4, 0] }, attrs: { dim: 1 } },
   { inputs: { x: [3, 1025] }, attrs: { dim: -1 }, grad: false },
+  { name: 'many lines', inputs: { x: [1030, 301] }, attrs: { dim: 1 }, grad: false },
+  { name: 'long lines', inputs: { x: [2, 24003] }, attrs: { dim: 1 }, grad: false },
   {
     name: 'far from zero',
     inputs: { x: { shape: [2, 4], values: [10000, 10001, 9999, 9000, -10000, -10001, -9999, -9000] } },
@@ -75,6 +77,8 @@ const gradCases: readonly OpCase[] = [
   { inputs: { y: [3, 7], g: [3, 7] }, attrs: { dim: 1 } },
   { inputs: { y: [5, 3, 33], g: [5, 3, 33] }, attrs: { dim: 1 } },
   { inputs: { y: [0, 2], g: [0, 2] }, attrs: { dim: 0 } },
+  { name: 'many lines', inputs: { y: [1030, 301], g: [1030, 301] }, attrs: { dim: 1 } },
+  { name: 'long lines', inputs: { y: [2, 12007], g: [2, 12007] }, attrs: { dim: 1 } },
   { inputs: { y: [3, 7], g: [7] }, attrs: { dim: 1 }, refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'needs [3, 7]' } },
   { name: 'bench', inputs: { y: [4096, 1024], g: [4096, 1024] }, attrs: { dim: 1 }, bench: true, grad: false },
 ];

@@ -22,11 +22,12 @@ template <class T>
 SECATEUR_GPU void crossEntropy(const CrossEntropyParams& p) {
   __shared__ float shared[32];
   const std::int64_t n = p.lines.n;
-  for (std::int64_t row = blockIdx.x; row < p.lines.count; row += gridDim.x) {
+  const Team team(p.lines.team, shared);
+  for (std::int64_t row = team.firstLine(); row < p.lines.count; row += team.lineStep()) {
     const T* x = static_cast<const T*>(p.x) + row * n;
     Exponentials e;
     Weighted w;
-    spanOf<T>(n, x).each([&](auto count, std::int64_t i) {
+    spanOf<T>(team, n, x).each([&](auto count, std::int64_t i) {
       constexpr int N = decltype(count)::value;
       float v[N];
       fetch(x, i, v);
@@ -39,13 +40,13 @@ SECATEUR_GPU void crossEntropy(const CrossEntropyParams& p) {
       }
     });
     const float own = e.origin();
-    e.reduce(shared);
+    e.reduce(team);
     if (p.smoothing > 0) {
       w.move(own, e.origin());
-      w.shifted = blockReduce(w.shifted, Add{}, 0.0f, shared);
-      w.weights = blockReduce(w.weights, Add{}, 0.0f, shared);
+      w.shifted = team.sum(w.shifted);
+      w.weights = team.sum(w.weights);
     }
-    if (threadIdx.x != 0) continue;
+    if (team.rank != 0) continue;
     const float logSum = e.logSum();
     p.stats[2 * row] = e.largest;
     p.stats[2 * row + 1] = logSum;
@@ -64,17 +65,18 @@ SECATEUR_GPU void crossEntropy(const CrossEntropyParams& p) {
 template <class T>
 SECATEUR_GPU void crossEntropyGrad(const CrossEntropyGradParams& p) {
   __shared__ float shared[32];
+  const Team team(p.lines.team, shared);
   const std::int64_t n = p.lines.n;
   const bool smooth = p.smoothing > 0;
   float weights = static_cast<float>(n);
   if (smooth && p.targets.weight != nullptr) {
     float sum = 0;
-    for (std::int64_t k = threadIdx.x; k < n; k += blockDim.x) sum += p.targets.weight[k];
-    weights = blockReduce(sum, Add{}, 0.0f, shared);
+    for (std::int64_t k = team.rank; k < n; k += team.size) sum += p.targets.weight[k];
+    weights = team.sum(sum);
   }
   const float spread = p.smoothing / static_cast<float>(n);
   const float divisor = p.divisor != nullptr ? *p.divisor : 1.0f;
-  for (std::int64_t row = blockIdx.x; row < p.lines.count; row += gridDim.x) {
+  for (std::int64_t row = team.firstLine(); row < p.lines.count; row += team.lineStep()) {
     const T* x = static_cast<const T*>(p.x) + row * n;
     T* dx = static_cast<T*>(p.dx) + row * n;
     const std::int32_t y = p.targets.classOf(row);
@@ -82,7 +84,7 @@ SECATEUR_GPU void crossEntropyGrad(const CrossEntropyGradParams& p) {
     const float own = y < 0 ? 0.0f : (1.0f - p.smoothing) * p.targets.weightOf(y);
     const float scale = up * fmaf(spread, weights, own);
     const float largest = p.stats[2 * row], logSum = p.stats[2 * row + 1];
-    spanOf<T>(n, x, dx).each([&](auto count, std::int64_t i) {
+    spanOf<T>(team, n, x, dx).each([&](auto count, std::int64_t i) {
       constexpr int N = decltype(count)::value;
       float v[N];
       fetch(x, i, v);

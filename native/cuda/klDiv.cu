@@ -1,4 +1,4 @@
-// The distillation loss, softmax of student and teacher fused, and its gradient. A block has a row, and keeps both
+// The distillation loss, softmax of student and teacher fused, and its gradient. A team has a row, and keeps both
 // sides of it in shared memory: in bf16 4 bytes an element forward and 6 backward.
 #include "klDiv.h"
 
@@ -16,12 +16,13 @@ template <class T>
 SECATEUR_GPU void klDiv(const KlDivParams& p) {
   extern __shared__ __align__(16) unsigned char room[];
   __shared__ float shared[32];
-  for (std::int64_t row = blockIdx.x; row < p.lines.count; row += gridDim.x) {
+  const Team team(p.lines.team, shared);
+  for (std::int64_t row = team.firstLine(); row < p.lines.count; row += team.lineStep()) {
     const T* student = static_cast<const T*>(p.student) + row * p.lines.n;
     const T* teacher = static_cast<const T*>(p.teacher) + row * p.lines.n;
-    const auto span = spanOf<T>(p.lines.n, student, teacher);
-    T* keepStudent = roomFor(p.lines, span, room, 0);
-    T* keepTeacher = roomFor(p.lines, span, room, 1);
+    const auto span = spanOf<T>(team, p.lines.n, student, teacher);
+    T* keepStudent = roomFor(p.lines, team, span, room, 0);
+    T* keepTeacher = roomFor(p.lines, team, span, room, 1);
     Exponentials es, et;
     span.each([&](auto count, std::int64_t i) {
       float s[decltype(count)::value], t[decltype(count)::value];
@@ -32,8 +33,8 @@ SECATEUR_GPU void klDiv(const KlDivParams& p) {
       es.add(s);
       et.add(t);
     });
-    es.reduce(shared);
-    et.reduce(shared);
+    es.reduce(team);
+    et.reduce(team);
     const float logS = es.logSum(), logT = et.logSum();
     const T* againStudent = keepStudent != nullptr ? keepStudent : student;
     const T* againTeacher = keepTeacher != nullptr ? keepTeacher : teacher;
@@ -51,26 +52,29 @@ SECATEUR_GPU void klDiv(const KlDivParams& p) {
         if (q != 0) sum = fmaf(q, logQ - logP, sum);
       }
     });
-    sum = blockReduce(sum, Add{}, 0.0f, shared);
-    if (threadIdx.x != 0) continue;
-    p.each[row] = sum;
-    p.stats[4 * row] = es.largest;
-    p.stats[4 * row + 1] = logS;
-    p.stats[4 * row + 2] = et.largest;
-    p.stats[4 * row + 3] = logT;
+    sum = team.sum(sum);
+    if (team.rank == 0) {
+      p.each[row] = sum;
+      p.stats[4 * row] = es.largest;
+      p.stats[4 * row + 1] = logS;
+      p.stats[4 * row + 2] = et.largest;
+      p.stats[4 * row + 3] = logT;
+    }
+    team.wait();
   }
 }
 
 template <class T>
 SECATEUR_GPU void klDivGrad(const KlDivGradParams& p) {
   const float up = *p.g * p.factor;
-  for (std::int64_t row = blockIdx.x; row < p.lines.count; row += gridDim.x) {
+  const Team team(p.lines.team);
+  for (std::int64_t row = team.firstLine(); row < p.lines.count; row += team.lineStep()) {
     const T* student = static_cast<const T*>(p.student) + row * p.lines.n;
     const T* teacher = static_cast<const T*>(p.teacher) + row * p.lines.n;
     T* dx = static_cast<T*>(p.dx) + row * p.lines.n;
     const float maxS = p.stats[4 * row], logS = p.stats[4 * row + 1];
     const float maxT = p.stats[4 * row + 2], logT = p.stats[4 * row + 3];
-    spanOf<T>(p.lines.n, student, teacher, dx).each([&](auto count, std::int64_t i) {
+    spanOf<T>(team, p.lines.n, student, teacher, dx).each([&](auto count, std::int64_t i) {
       constexpr int N = decltype(count)::value;
       float s[N], t[N];
       fetch(student, i, s);

@@ -23,9 +23,10 @@ KERNEL(layerNormGrad, F32 | BF16)(const LayerNormGradArgs& s) {
   static Kernel totals(images::layerNorm, "layerNormTotals");
   const std::int64_t n = s.x.back(1), rows = s.mean.size();
   const LineLaunch l = lineLaunch(rows, n, s.x.dtype, 2, 2 * n * static_cast<std::int64_t>(sizeof(float)));
-  // At most 512 chunks of at least 16 lines.
+  // At most 512 chunks of at least 16 lines, or eight a warp.
   const std::int64_t even = (rows + 511) / 512;
-  const std::int64_t chunk = even > 16 ? even : 16;
+  const std::int64_t least = l.teams > 1 ? 8 * l.teams : 16;
+  const std::int64_t chunk = even > least ? even : least;
   const std::int64_t chunks = (rows + chunk - 1) / chunk;
   auto* partial = scratch<float>(chunks * 2 * n);
   launch(backward[s.x.dtype], chunks, l.threads,

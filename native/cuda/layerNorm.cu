@@ -1,8 +1,8 @@
-// Layer normalisation over the last axis. A block has a line, and keeps it in shared memory: mean and variance are
+// Layer normalisation over the last axis. A team has a line, and keeps it in shared memory: mean and variance are
 // taken one after the other, which loses nothing when the mean is large, and memory is read once.
 //
 // Bytes an element in bf16: forward 4. Backward reads x and g and writes dx, 6; the sums for weight and bias, which a
-// block keeps in shared memory too, are written and read once for each of at most 512 chunks of lines.
+// team keeps in shared memory too, are written and read once for each of at most 512 chunks of lines.
 #include "layerNorm.h"
 
 #include "gpu/columns.cuh"
@@ -15,11 +15,12 @@ SECATEUR_GPU void layerNorm(const LayerNormParams& p) {
   extern __shared__ __align__(16) unsigned char room[];
   __shared__ float shared[32];
   const std::int64_t n = p.lines.n;
-  for (std::int64_t line = blockIdx.x; line < p.lines.count; line += gridDim.x) {
+  const Team team(p.lines.team, shared);
+  for (std::int64_t line = team.firstLine(); line < p.lines.count; line += team.lineStep()) {
     const T* x = static_cast<const T*>(p.x) + line * n;
     T* y = static_cast<T*>(p.y) + line * n;
-    const auto span = spanOf<T>(n, x, y);
-    T* keep = roomFor(p.lines, span, room, 0);
+    const auto span = spanOf<T>(team, n, x, y);
+    T* keep = roomFor(p.lines, team, span, room, 0);
     const T* again = keep != nullptr ? keep : x;
     float sum = 0;
     span.each([&](auto count, std::int64_t i) {
@@ -28,7 +29,7 @@ SECATEUR_GPU void layerNorm(const LayerNormParams& p) {
 #pragma unroll
       for (const float each : v) sum += each;
     });
-    const float mean = blockReduce(sum, Add{}, 0.0f, shared) / static_cast<float>(n);
+    const float mean = team.sum(sum) / static_cast<float>(n);
     float squares = 0;
     span.each([&](auto count, std::int64_t i) {
       float v[decltype(count)::value];
@@ -36,9 +37,9 @@ SECATEUR_GPU void layerNorm(const LayerNormParams& p) {
 #pragma unroll
       for (const float each : v) squares = fmaf(each - mean, each - mean, squares);
     });
-    squares = blockReduce(squares, Add{}, 0.0f, shared);
+    squares = team.sum(squares);
     const float rstd = 1.0f / sqrtf(squares / static_cast<float>(n) + p.eps);
-    if (threadIdx.x == 0) {
+    if (team.rank == 0) {
       p.mean[line] = mean;
       p.rstd[line] = rstd;
     }
@@ -52,7 +53,7 @@ SECATEUR_GPU void layerNorm(const LayerNormParams& p) {
       for (int j = 0; j < N; j++) v[j] = fmaf((v[j] - mean) * rstd, weight[j], bias[j]);
       put(y, i, v);
     });
-    __syncthreads();
+    team.wait();
   }
 }
 
@@ -65,26 +66,29 @@ SECATEUR_GPU void addTo(float* sums, std::int64_t i, const float (&x)[N]) {
   putAnywhere(sums, i, sum);
 }
 
-// With h the normalised x and u = g weight: dx = rstd (u - mean(u) - h mean(u h)), dweight = sum g h, dbias = sum g.
-// Where shared memory has no room, the block adds up in its own place in global memory.
+// With h the normalised x and u = g weight: dx = rstd (u - mean(u) - h mean(u h)), dweight = sum g h, dbias = sum g. A
+// block has a chunk of lines, and its teams take turns; at the end it adds up their sums. Where shared memory has no
+// room, its only team adds up in the block's place in global memory.
 template <class T>
 SECATEUR_GPU void layerNormGrad(const LayerNormGradParams& p) {
   extern __shared__ __align__(16) unsigned char room[];
   __shared__ float shared[32];
   const std::int64_t n = p.lines.n;
+  const Team team(p.lines.team, shared);
+  const auto sumsOf = [&](int t) { return reinterpret_cast<float*>(room + t * p.lines.perTeam + 2 * p.lines.room); };
   float* partial = p.partial + 2 * n * blockIdx.x;
-  float* dweight = p.lines.room != 0 ? reinterpret_cast<float*>(room + 2 * p.lines.room) : partial;
+  float* dweight = p.lines.room != 0 ? sumsOf(team.index) : partial;
   float* dbias = dweight + n;
-  for (std::int64_t i = threadIdx.x; i < 2 * n; i += blockDim.x) dweight[i] = 0;
-  __syncthreads();
+  for (std::int64_t i = team.rank; i < 2 * n; i += team.size) dweight[i] = 0;
+  team.wait();
   const std::int64_t begin = blockIdx.x * p.chunk, end = min(begin + p.chunk, p.lines.count);
-  for (std::int64_t line = begin; line < end; line++) {
+  for (std::int64_t line = begin + team.index; line < end; line += team.count) {
     const T* x = static_cast<const T*>(p.x) + line * n;
     const T* g = static_cast<const T*>(p.g) + line * n;
     T* dx = static_cast<T*>(p.dx) + line * n;
-    const auto span = spanOf<T>(n, x, g, dx);
-    T* keepX = roomFor(p.lines, span, room, 0);
-    T* keepG = roomFor(p.lines, span, room, 1);
+    const auto span = spanOf<T>(team, n, x, g, dx);
+    T* keepX = roomFor(p.lines, team, span, room, 0);
+    T* keepG = roomFor(p.lines, team, span, room, 1);
     const T* againX = keepX != nullptr ? keepX : x;
     const T* againG = keepG != nullptr ? keepG : g;
     const float mean = p.mean[line], rstd = p.rstd[line];
@@ -105,8 +109,8 @@ SECATEUR_GPU void layerNormGrad(const LayerNormGradParams& p) {
       addTo(dweight, i, v);
       addTo(dbias, i, up);
     });
-    sum = blockReduce(sum, Add{}, 0.0f, shared) / static_cast<float>(n);
-    dot = blockReduce(dot, Add{}, 0.0f, shared) / static_cast<float>(n);
+    sum = team.sum(sum) / static_cast<float>(n);
+    dot = team.sum(dot) / static_cast<float>(n);
     span.each([&](auto count, std::int64_t i) {
       constexpr int N = decltype(count)::value;
       float v[N], up[N], weight[N];
@@ -120,10 +124,15 @@ SECATEUR_GPU void layerNormGrad(const LayerNormGradParams& p) {
       }
       put(dx, i, v);
     });
-    __syncthreads();
+    team.wait();
   }
-  if (dweight == partial) return;
-  for (std::int64_t i = threadIdx.x; i < 2 * n; i += blockDim.x) partial[i] = dweight[i];
+  if (p.lines.room == 0) return;
+  __syncthreads();
+  for (std::int64_t i = threadIdx.x; i < 2 * n; i += blockDim.x) {
+    float sum = 0;
+    for (int t = 0; t < team.count; t++) sum += sumsOf(t)[i];
+    partial[i] = sum;
+  }
 }
 
 extern "C" __global__ void __launch_bounds__(partThreads)

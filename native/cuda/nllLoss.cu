@@ -17,12 +17,13 @@ SECATEUR_GPU void nllLoss(const NllLossParams& p) {
 
 template <class T>
 SECATEUR_GPU void nllLossGrad(const NllLossGradParams& p) {
-  for (std::int64_t row = blockIdx.x; row < p.lines.count; row += gridDim.x) {
+  const Team team(p.lines.team);
+  for (std::int64_t row = team.firstLine(); row < p.lines.count; row += team.lineStep()) {
     T* dx = static_cast<T*>(p.dx) + row * p.lines.n;
     const std::int32_t y = p.targets.classOf(row);
     float own = 0;
     if (y >= 0) own = -p.targets.weightOf(y) * (p.g[p.perRow ? row : 0] / (p.divisor != nullptr ? *p.divisor : 1.0f));
-    spanOf<T>(p.lines.n, dx).each([&](auto count, std::int64_t i) {
+    spanOf<T>(team, p.lines.n, dx).each([&](auto count, std::int64_t i) {
       constexpr int N = decltype(count)::value;
       float v[N];
 #pragma unroll

@@ -1,7 +1,7 @@
 // Softmax and its logarithm from x - max(x), and their gradients: with s the sum of y g (of g for the logarithm),
 // dx = y (g - s), or g - e^y s.
 //
-// Along the last axis a block has a line, and keeps it in shared memory: 4 bytes an element forward and 6 backward in
+// Along the last axis a team has a line, and keeps it in shared memory: 4 bytes an element forward and 6 backward in
 // bf16, the floor. Along another axis a thread has a line, so that neighbours read neighbours; it reads its line twice.
 #include "softmax.h"
 
@@ -13,11 +13,12 @@ template <bool log, class T>
 SECATEUR_GPU void alongLines(const SoftmaxParams& p) {
   extern __shared__ __align__(16) unsigned char room[];
   __shared__ float shared[32];
-  for (std::int64_t line = blockIdx.x; line < p.lines.count; line += gridDim.x) {
+  const Team team(p.lines.team, shared);
+  for (std::int64_t line = team.firstLine(); line < p.lines.count; line += team.lineStep()) {
     const T* x = static_cast<const T*>(p.x) + line * p.lines.n;
     T* y = static_cast<T*>(p.y) + line * p.lines.n;
-    const auto span = spanOf<T>(p.lines.n, x, y);
-    T* keep = roomFor(p.lines, span, room, 0);
+    const auto span = spanOf<T>(team, p.lines.n, x, y);
+    T* keep = roomFor(p.lines, team, span, room, 0);
     const T* again = keep != nullptr ? keep : x;
     Exponentials e;
     span.each([&](auto count, std::int64_t i) {
@@ -25,7 +26,7 @@ SECATEUR_GPU void alongLines(const SoftmaxParams& p) {
       fetchAndKeep(x, i, keep, v);
       e.add(v);
     });
-    e.reduce(shared);
+    e.reduce(team);
     const float offset = log ? e.logSum() : 0.0f, scale = 1.0f / e.sum;
     span.each([&](auto count, std::int64_t i) {
       float v[decltype(count)::value];
@@ -34,7 +35,7 @@ SECATEUR_GPU void alongLines(const SoftmaxParams& p) {
       for (float& each : v) each = log ? each - e.largest - offset : expOf(each - e.largest) * scale;
       put(y, i, v);
     });
-    __syncthreads();
+    team.wait();
   }
 }
 
@@ -42,13 +43,14 @@ template <bool log, class T>
 SECATEUR_GPU void gradAlongLines(const SoftmaxGradParams& p) {
   extern __shared__ __align__(16) unsigned char room[];
   __shared__ float shared[32];
-  for (std::int64_t line = blockIdx.x; line < p.lines.count; line += gridDim.x) {
+  const Team team(p.lines.team, shared);
+  for (std::int64_t line = team.firstLine(); line < p.lines.count; line += team.lineStep()) {
     const T* y = static_cast<const T*>(p.y) + line * p.lines.n;
     const T* g = static_cast<const T*>(p.g) + line * p.lines.n;
     T* dx = static_cast<T*>(p.dx) + line * p.lines.n;
-    const auto span = spanOf<T>(p.lines.n, y, g, dx);
-    T* keepY = roomFor(p.lines, span, room, 0);
-    T* keepG = roomFor(p.lines, span, room, 1);
+    const auto span = spanOf<T>(team, p.lines.n, y, g, dx);
+    T* keepY = roomFor(p.lines, team, span, room, 0);
+    T* keepG = roomFor(p.lines, team, span, room, 1);
     const T* againY = keepY != nullptr ? keepY : y;
     const T* againG = keepG != nullptr ? keepG : g;
     float sum = 0;
@@ -60,7 +62,7 @@ SECATEUR_GPU void gradAlongLines(const SoftmaxGradParams& p) {
 #pragma unroll
       for (int j = 0; j < N; j++) sum = log ? sum + up[j] : fmaf(v[j], up[j], sum);
     });
-    sum = blockReduce(sum, Add{}, 0.0f, shared);
+    sum = team.sum(sum);
     span.each([&](auto count, std::int64_t i) {
       constexpr int N = decltype(count)::value;
       float v[N], up[N];
@@ -70,7 +72,7 @@ SECATEUR_GPU void gradAlongLines(const SoftmaxGradParams& p) {
       for (int j = 0; j < N; j++) v[j] = log ? fmaf(-expOf(v[j]), sum, up[j]) : v[j] * (up[j] - sum);
       put(dx, i, v);
     });
-    __syncthreads();
+    team.wait();
   }
 }
 

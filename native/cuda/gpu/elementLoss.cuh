@@ -21,11 +21,12 @@ SECATEUR_GPU void fetchWeights(const Params& p, std::int64_t i, float (&weight)[
 template <class T, class Value>
 SECATEUR_GPU void elementLoss(const ElementLossParams& p, Value value) {
   __shared__ float shared[32];
+  const Team team(lossThreads, shared);
   const std::int64_t begin = blockIdx.x * lossChunk;
   const auto* x = static_cast<const T*>(p.x) + begin;
   const auto* target = static_cast<const T*>(p.target) + begin;
   float sum = 0;
-  spanOf<T>(min(lossChunk, p.n - begin), x, target).each([&](auto count, std::int64_t i) {
+  spanOf<T>(team, min(lossChunk, p.n - begin), x, target).each([&](auto count, std::int64_t i) {
     constexpr int N = decltype(count)::value;
     float v[N], t[N], weight[N];
     fetch(x, i, v);
@@ -39,18 +40,19 @@ SECATEUR_GPU void elementLoss(const ElementLossParams& p, Value value) {
     if (p.each) putAnywhere(p.loss + begin, i, v);
   });
   if (p.each) return;
-  sum = blockReduce(sum, Add{}, 0.0f, shared);
-  if (threadIdx.x == 0) p.loss[blockIdx.x] = sum;
+  sum = team.sum(sum);
+  if (team.rank == 0) p.loss[blockIdx.x] = sum;
 }
 
 // slope(x, target, weight) is the derivative of an element's loss.
 template <class T, class Slope>
 SECATEUR_GPU void elementLossGrad(const ElementLossGradParams& p, Slope slope) {
+  const Team team(lossThreads);
   const std::int64_t begin = blockIdx.x * lossChunk;
   const auto* x = static_cast<const T*>(p.x) + begin;
   const auto* target = static_cast<const T*>(p.target) + begin;
   auto* dx = static_cast<T*>(p.dx) + begin;
-  spanOf<T>(min(lossChunk, p.n - begin), x, target, dx).each([&](auto count, std::int64_t i) {
+  spanOf<T>(team, min(lossChunk, p.n - begin), x, target, dx).each([&](auto count, std::int64_t i) {
     constexpr int N = decltype(count)::value;
     float v[N], t[N], weight[N], up[N];
     fetch(x, i, v);

@@ -4,8 +4,9 @@
 
 namespace secateur::cuda {
 
-// Elements of a block, whatever the device.
+// Elements and threads of a block, whatever the device.
 constexpr std::int64_t lossChunk = 4096;
+constexpr int lossThreads = 256;
 
 struct ElementLossParams {
   const void* x;

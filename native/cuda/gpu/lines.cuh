@@ -1,8 +1,8 @@
-// Lines of neighbours in memory, a block for each: the threads share out a line in 16-byte accesses, and a line that is
-// needed more than once is kept in shared memory, so that it is read from global memory once.
+// Lines of neighbours in memory, a team of threads for each: they share out a line in 16-byte accesses, and a line that
+// is needed more than once is kept in shared memory, so that it is read from global memory once.
 //
 // Every thread visits the same elements in every pass over a line, so that between passes what it keeps is its own. The
-// next line may be shared out otherwise: a barrier stands between lines.
+// next line may be shared out otherwise: the team waits for its last thread between lines.
 #pragma once
 #include "gpu/lines.h"
 #include "gpu/packs.cuh"
@@ -11,9 +11,43 @@
 
 namespace secateur::cuda {
 
-// Elements `begin` to `packed` of n are moved in packs; what lies before and after, one by one.
+// The threads that work on a line.
+struct Team {
+  int size;       // threads: 32, or all of the block
+  int rank;       // of this thread
+  int index;      // of the team in its block
+  int count;      // teams of the block
+  float* shared;  // for reductions over a block: a number a warp
+
+  SECATEUR_GPU explicit Team(int threads, float* numbers = nullptr)
+      : size(threads),
+        rank(static_cast<int>(threadIdx.x) % size),
+        index(static_cast<int>(threadIdx.x) / size),
+        count(static_cast<int>(blockDim.x) / size),
+        shared(numbers) {}
+
+  SECATEUR_GPU std::int64_t firstLine() const { return static_cast<std::int64_t>(blockIdx.x) * count + index; }
+  SECATEUR_GPU std::int64_t lineStep() const { return static_cast<std::int64_t>(gridDim.x) * count; }
+
+  SECATEUR_GPU void wait() const {
+    if (size == 32)
+      __syncwarp();
+    else
+      __syncthreads();
+  }
+  // Every thread of the team gets the result.
+  template <class Op>
+  SECATEUR_GPU float reduce(float x, Op op, float identity) const {
+    return size == 32 ? warpReduce(x, op) : blockReduce(x, op, identity, shared);
+  }
+  SECATEUR_GPU float sum(float x) const { return reduce(x, Add{}, 0.0f); }
+};
+
+// A line as a team shares it out. Elements `begin` to `packed` of n are moved in packs; what lies before and after, one
+// by one.
 template <class T>
 struct Span {
+  int rank, size;
   std::int64_t n, begin, packed;
 
   // Calls visit(Count<N>, i) for each group i .. i + N - 1 of this thread.
@@ -21,32 +55,31 @@ struct Span {
   SECATEUR_GPU void each(Visit visit) const {
     constexpr int N = perPack<T>;
     const std::int64_t single = begin + n - packed;
-    for (std::int64_t k = threadIdx.x; k < single; k += blockDim.x)
-      visit(Count<1>{}, k < begin ? k : k - begin + packed);
+    for (std::int64_t k = rank; k < single; k += size) visit(Count<1>{}, k < begin ? k : k - begin + packed);
 #pragma unroll 2
-    for (std::int64_t i = begin + N * threadIdx.x; i < packed; i += N * blockDim.x) visit(Count<N>{}, i);
+    for (std::int64_t i = begin + N * rank; i < packed; i += N * size) visit(Count<N>{}, i);
   }
 };
 
 // For pointers to lines that are walked together. Lines of odd length begin anywhere: the packs begin at the first
 // boundary, if all pointers have theirs at the same element.
 template <class T, class... Others>
-SECATEUR_GPU Span<T> spanOf(std::int64_t n, const T* first, const Others*... others) {
+SECATEUR_GPU Span<T> spanOf(const Team& team, std::int64_t n, const T* first, const Others*... others) {
   constexpr int N = perPack<T>;
   const auto off = [](const auto* p) { return static_cast<int>(reinterpret_cast<std::uintptr_t>(p) & 15); };
   const bool together = ((off(first) == off(others)) && ... && true);
   const std::int64_t begin = (16 - off(first)) % 16 / static_cast<int>(sizeof(T));
-  if (!together || begin + N > n) return {n, n, n};
-  return {n, begin, begin + (n - begin) / N * N};
+  if (!together || begin + N > n) return {team.rank, team.size, n, n, n};
+  return {team.rank, team.size, n, begin, begin + (n - begin) / N * N};
 }
 
-// Where this block keeps operand k of its line, addressed like the line itself, with the same alignment; null where
-// there is no room.
+// Where a team keeps operand k of its line, addressed like the line itself, with the same alignment; null where there
+// is no room.
 template <class T>
-SECATEUR_GPU T* roomFor(const Lines& lines, const Span<T>& span, unsigned char* shared, int k) {
+SECATEUR_GPU T* roomFor(const Lines& lines, const Team& team, const Span<T>& span, unsigned char* shared, int k) {
   constexpr int N = perPack<T>;
   if (lines.room == 0) return nullptr;
-  auto* room = reinterpret_cast<T*>(shared + k * lines.room);
+  auto* room = reinterpret_cast<T*>(shared + team.index * lines.perTeam + k * lines.room);
   return span.begin < span.n ? room + (N - span.begin) % N : room;
 }
 
@@ -81,12 +114,12 @@ struct Exponentials {
     for (int j = 0; j < N; j++) sum += expOf(x[j] - from);
   }
 
-  // Of the whole block; every thread gets the result.
-  SECATEUR_GPU void reduce(float* shared) {
-    const float high = blockReduce(largest, Larger{}, -infinity, shared);
+  // Of the whole team; every thread gets the result.
+  SECATEUR_GPU void reduce(const Team& team) {
+    const float high = team.reduce(largest, Larger{}, -infinity);
     if (high > largest) sum *= expOf(largest - high);
     largest = high;
-    sum = blockReduce(sum, Add{}, 0.0f, shared);
+    sum = team.sum(sum);
   }
 
   // The logarithm of the sum; a line of nothing but -infinity has none.

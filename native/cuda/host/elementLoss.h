@@ -12,7 +12,7 @@ void launchElementLoss(Kernels& kernels, const Args& s, const View& weight) {
   const std::int64_t n = s.x.size(), chunks = (n + lossChunk - 1) / lossChunk;
   const bool each = s.reduction == Args::Reduction::none;
   float* loss = each ? s.loss.template as<float>() : scratch<float>(chunks);
-  launch(kernels[s.x.dtype], chunks, 256,
+  launch(kernels[s.x.dtype], chunks, lossThreads,
          ElementLossParams{s.x.data, s.target.data, weight.present ? weight.as<float>() : nullptr, weight.size(), n,
                            loss, each});
   if (each) return;
@@ -24,7 +24,7 @@ template <class Args>
 void launchElementLossGrad(Kernels& kernels, const Args& s, const View& weight) {
   const std::int64_t n = s.x.size();
   const float scale = s.reduction == Args::Reduction::mean ? 1.0f / static_cast<float>(n) : 1.0f;
-  launch(kernels[s.x.dtype], (n + lossChunk - 1) / lossChunk, 256,
+  launch(kernels[s.x.dtype], (n + lossChunk - 1) / lossChunk, lossThreads,
          ElementLossGradParams{s.x.data, s.target.data, weight.present ? weight.as<float>() : nullptr, weight.size(), n,
                                s.g.template as<float>(), s.reduction == Args::Reduction::none, scale, s.dx.data});
 }

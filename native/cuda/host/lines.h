@@ -1,4 +1,4 @@
-// Launching kernels in which a block works through lines (gpu/lines.cuh).
+// Launching kernels in which teams of threads work through lines (gpu/lines.cuh).
 #pragma once
 #include <algorithm>
 
@@ -12,22 +12,29 @@ struct LineLaunch {
   std::int64_t blocks;
   unsigned threads;
   unsigned shared;  // bytes
+  int teams;        // of a block
 };
 
 // For `count` lines of n elements. `copies`: of how many operands the kernel reads a line more than once; `extra`:
-// bytes of shared memory it wants beside them. Lines that are too long for what a block may use without being asked for
-// more come from the L2 the second time.
+// bytes of shared memory that a team wants beside them. A warp works on a line that is short, or not too long where
+// lines are many, and needs no barrier; else a block. Lines that are too long for what a block may use without being
+// asked for more come from the L2 the second time. All this depends on the shape alone.
 inline LineLaunch lineLaunch(std::int64_t count, std::int64_t n, DType dtype, int copies, std::int64_t extra = 0) {
   constexpr std::int64_t most = 46 * 1024;
+  constexpr int warpTeams = 4;
   const std::int64_t packs = (n * static_cast<std::int64_t>(bytesOf(dtype)) + 15) / 16;
-  const std::int64_t warps = std::min<std::int64_t>(std::max<std::int64_t>((packs + 31) / 32, 1), 16);
   // The first pack may be a part of one.
   const std::int64_t room = 16 * packs + 16;
-  const bool kept = copies > 0 && copies * room + extra <= most;
-  return {{count, n, kept ? static_cast<unsigned>(room) : 0},
-          elementBlocks(count, 1),
-          static_cast<unsigned>(32 * warps),
-          kept ? static_cast<unsigned>(copies * room + extra) : 0};
+  const std::int64_t perTeam = copies * room + (extra + 15) / 16 * 16;
+  const bool warp = (packs <= 32 || (packs <= 256 && count >= 1024)) && warpTeams * perTeam <= most;
+  const int teams = warp ? warpTeams : 1;
+  const int team = warp ? 32 : static_cast<int>(32 * std::min<std::int64_t>((packs + 31) / 32, 16));
+  const bool kept = copies > 0 && teams * perTeam <= most;
+  return {{count, n, team, kept ? static_cast<unsigned>(room) : 0, static_cast<unsigned>(perTeam)},
+          elementBlocks(count, teams),
+          static_cast<unsigned>(teams * team),
+          kept ? static_cast<unsigned>(teams * perTeam) : 0,
+          teams};
 }
 
 }  // namespace secateur::cuda
