@@ -1,6 +1,7 @@
 // Convolution and its gradients. f32 3x3 kernels with stride 1 and padding 1 go through Winograd's algorithm where it
-// pays, everything else through oneDNN's direct one.
+// pays, bf16 through tiles where the processor has them, everything else through oneDNN's direct algorithm.
 #include "ops/conv2d.h"
+#include "cpu/amxConvolution.h"
 #include "cpu/dnnl/convolution.h"
 #include "cpu/parallel.h"
 #include "cpu/winograd.h"
@@ -66,6 +67,10 @@ KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
                     scratch<float>(winogradScratch(w, threads)), threads);
     return;
   }
+#ifdef SECATEUR_AMX
+  if (a.x.dtype == DType::bf16 && amx::convolves(s))
+    return amx::convForward(s, a.x.as<bf16>(), a.weight.as<bf16>(), bias, a.y.as<bf16>());
+#endif
   withFloat(a.x.dtype, [&](auto tag) {
     using T = decltype(tag);
     onednn::convForward<T>(s, a.x.as<T>(), a.weight.as<T>(), bias, a.y.as<T>());
@@ -83,6 +88,10 @@ KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
                          scratch<float>(winogradScratch(w, threads)), threads);
     return;
   }
+#ifdef SECATEUR_AMX
+  if (a.g.dtype == DType::bf16 && amx::convolves(s))
+    return amx::convBackwardData(s, a.g.as<bf16>(), a.weight.as<bf16>(), a.dx.as<bf16>());
+#endif
   withFloat(a.g.dtype, [&](auto tag) {
     using T = decltype(tag);
     onednn::convBackwardData<T>(s, a.g.as<T>(), a.weight.as<T>(), a.dx.as<T>());
@@ -99,6 +108,10 @@ KERNEL(conv2dGradWeight, F32 | BF16)(const Conv2dGradWeightArgs& a) {
                             scratch<float>(winogradWeightsScratch(w)), threadCount());
     return;
   }
+#ifdef SECATEUR_AMX
+  if (a.x.dtype == DType::bf16 && amx::convolves(s))
+    return amx::convBackwardWeights(s, a.x.as<bf16>(), a.g.as<bf16>(), a.dw.as<bf16>());
+#endif
   withFloat(a.x.dtype, [&](auto tag) {
     using T = decltype(tag);
     onednn::convBackwardWeights<T, T>(s, a.x.as<T>(), a.g.as<T>(), a.dw.as<T>(), nullptr);
