@@ -115,3 +115,37 @@ t.test('a captured step replays what the libraries do', { skip }, (t) => {
   t.match(calls, { cublasLt: 3, cudnn: 3 }, 'the capture and two eager steps asked; the replays did not');
   t.end();
 });
+
+t.test('training a narrow ResNet-20 with the libraries gives the losses of the CPU', { skip }, (t) => {
+  const script = `import { tensor, crossEntropy, manualSeed, scope } from '${join(root, 'dist/lib/index.js')}';
+    import { SGD } from '${join(root, 'dist/lib/optim/index.js')}';
+    import { resnet20 } from '${join(root, 'dist/src/models/index.js')}';
+    const losses = (device) => {
+      manualSeed(1);
+      const model = resnet20({ baseWidth: 4, inChannels: 1 });
+      model.to(device);
+      const optimizer = new SGD(model.parameters(), { lr: 0.05, momentum: 0.9 });
+      const pixels = Array.from({ length: 8 * 256 }, (_, i) => Math.sin(i * i));
+      const images = tensor(pixels, { shape: [8, 16, 16, 1], device });
+      const labels = tensor([0, 1, 2, 3, 4, 5, 6, 7], { dtype: 'i32', device });
+      return Array.from({ length: 4 }, () => scope(() => {
+        const loss = crossEntropy(model.forward(images), labels);
+        optimizer.zeroGrad();
+        loss.backward();
+        optimizer.step();
+        return loss.item();
+      }));
+    };
+    console.log(JSON.stringify([losses('cpu'), losses('cuda')]));`;
+  const { status, out, calls } = run(process.execPath, ['--input-type=module', '-e', script]);
+  t.equal(status, 0, out);
+  const [cpu = [], gpu = []] = JSON.parse(out.trim().split('\n').at(-1) ?? '[]') as number[][];
+  t.equal(gpu.length, 4, 'four steps');
+  for (const [i, loss] of gpu.entries())
+    t.ok(Math.abs(loss - (cpu[i] as number)) < 1e-5, `step ${i + 1}: ${loss}, on the CPU ${cpu[i]}`);
+  t.ok((gpu[3] as number) < (gpu[0] as number), 'it learns');
+  // Each step: 19 convolutions and one layer, three passes each; no gradient of the images, whose one channel makes the
+  // first convolution depthwise, which is left to own kernels.
+  t.match(calls, { cudnn: 4 * (3 * 19 - 1 - 2), cublasLt: 4 * 3 }, 'all of it through the libraries');
+  t.end();
+});

@@ -20,7 +20,8 @@ void check(DnnStatus status, const char* what) {
   const std::string text = std::string(what) + ": " + api().getErrorString(status) + " (" +
                            std::to_string(static_cast<int>(status)) + ") " + detail;
   if (static_cast<int>(status) / 1000 == static_cast<int>(DnnStatus::notSupported) / 1000) throw Unsupported(text);
-  throw Error("ERR_CUDA", "cuDNN " + cudnn().library.version + ", " + text);
+  throw Error("ERR_CUDA",
+              "cuDNN " + cudnn().library.version + ", " + text + ". SECATEUR_LIBCUDNN=none does without it.");
 }
 
 Descriptor::Descriptor(DnnDescriptorType type) { check(api().createDescriptor(type, &raw_), "a new descriptor"); }

@@ -22,7 +22,8 @@ const BlasLt& api() { return cublasLt().table; }
 void checkBlas(int status, const char* what) {
   if (status == blasSuccess) return;
   throw Error("ERR_CUDA", "cuBLASLt " + cublasLt().library.version + ", " + what + ": " +
-                              api().getStatusString(status) + " (" + std::to_string(status) + ")");
+                              api().getStatusString(status) + " (" + std::to_string(status) +
+                              "). SECATEUR_LIBCUBLASLT=none does without it.");
 }
 
 // An object of the library, freed with it.

@@ -63,7 +63,7 @@ bool Plan::tryConfigs(const Graph& graph, const Target& target, const Arithmetic
     reason = e.what();
     return false;
   }
-  for (const Descriptor& config : configs) {
+  for (Descriptor& config : configs) {
     const std::vector<Descriptor> engine =
         config.descriptors(DnnAttribute::engineConfigEngine, DnnDescriptorType::engine);
     if (const char* why = objection(engine.at(0).notes(DnnAttribute::engineNotes), arithmetic)) {
@@ -80,6 +80,7 @@ bool Plan::tryConfigs(const Graph& graph, const Target& target, const Arithmetic
         reason = "an engine wants " + std::to_string(bytes >> 20) + " MiB of workspace";
         continue;
       }
+      config_ = std::move(config);
       descriptor_ = std::move(plan);
       workspaceBytes_ = bytes;
       return true;

@@ -49,6 +49,8 @@ class Plan {
   bool tryConfigs(const Graph& graph, const Target& target, const Arithmetic& arithmetic, DnnHeuristics mode,
                   std::string& reason);
 
+  // A plan refers to its engine.
+  Descriptor config_{DnnDescriptorType::engineConfig};
   Descriptor descriptor_{DnnDescriptorType::plan};
   std::size_t workspaceBytes_ = 0;
 };
