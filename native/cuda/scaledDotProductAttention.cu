@@ -368,15 +368,15 @@ class Backward {
 };
 
 #define ATTENTION(suffix, T, width)                                               \
-  extern "C" __global__ void __launch_bounds__(attentionThreads)                  \
+  extern "C" __global__ void __launch_bounds__(attentionThreads, 1)               \
       attention##suffix(const __grid_constant__ AttentionParams p) {              \
     attend<T, width>(p);                                                          \
   }                                                                               \
-  extern "C" __global__ void __launch_bounds__(attentionThreads)                  \
+  extern "C" __global__ void __launch_bounds__(attentionThreads, 1)               \
       attentionQueryGrad##suffix(const __grid_constant__ AttentionGradParams p) { \
     Backward<T, width, false>(p).queries();                                       \
   }                                                                               \
-  extern "C" __global__ void __launch_bounds__(attentionThreads)                  \
+  extern "C" __global__ void __launch_bounds__(attentionThreads, 1)               \
       attentionKeyGrad##suffix(const __grid_constant__ AttentionGradParams p) {   \
     Backward<T, width, true>(p).keys();                                           \
   }
