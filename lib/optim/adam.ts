@@ -1,6 +1,7 @@
 import { SecateurError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
 import { adamStep_ } from '../ops/adam.js';
+import { type PdpStepOptions, type PdpStepTensors, pdpAdamStep_ } from '../ops/pdpStep.js';
 import { type GroupOptions, Optimizer, type Params, type Ranges, checkRange } from './optimizer.js';
 
 export interface AdamOptions {
@@ -37,6 +38,16 @@ abstract class AdamFamily extends Optimizer<AdamOptions> {
   protected update({ weights, grads, slots, steps }: Ranges, options: AdamOptions): void {
     const { expAvg, expAvgSq } = slots as Record<'expAvg' | 'expAvgSq', readonly Tensor[]>;
     adamStep_(weights, grads, expAvg, expAvgSq, steps, { ...options, decoupled: this.decoupled });
+  }
+
+  protected override updateMasked(
+    tensors: PdpStepTensors,
+    slots: Ranges['slots'],
+    steps: readonly number[],
+    options: AdamOptions & PdpStepOptions,
+  ): void {
+    const { expAvg, expAvgSq } = slots as Record<'expAvg' | 'expAvgSq', readonly Tensor[]>;
+    pdpAdamStep_(tensors, expAvg, expAvgSq, steps, { ...options, decoupled: this.decoupled });
   }
 }
 

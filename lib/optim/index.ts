@@ -1,6 +1,7 @@
 export {
   Optimizer,
   type GroupOptions,
+  type MaskedWeights,
   type OptimizerJson,
   type ParamGroup,
   type Params,

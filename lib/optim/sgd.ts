@@ -1,4 +1,5 @@
 import { SecateurError } from '../core/errors.js';
+import { type PdpStepOptions, type PdpStepTensors, pdpSgdStep_ } from '../ops/pdpStep.js';
 import { sgdStep_ } from '../ops/sgd.js';
 import { type GroupOptions, Optimizer, type Params, type Ranges, checkRange } from './optimizer.js';
 
@@ -40,5 +41,14 @@ export class SGD extends Optimizer<SgdOptions> {
 
   protected update({ weights, grads, slots }: Ranges, options: SgdOptions): void {
     sgdStep_(weights, grads, slots['momentumBuffer'] ?? [], options);
+  }
+
+  protected override updateMasked(
+    tensors: PdpStepTensors,
+    slots: Ranges['slots'],
+    _steps: readonly number[],
+    options: SgdOptions & PdpStepOptions,
+  ): void {
+    pdpSgdStep_(tensors, slots['momentumBuffer'] ?? [], options);
   }
 }

@@ -1,4 +1,5 @@
 export { evaluate, timeSideBySide, type Evaluation } from './evaluate.js';
+export type { FoldReport } from './fold.js';
 export { histogramOf, type Histogram } from './histogram.js';
 export { JsonlLogger } from './jsonl.js';
 export { formatSeconds, Progress, type ProgressOptions, type StepFigures } from './progress.js';
@@ -7,6 +8,7 @@ export type {
   Clock,
   Context,
   Gate,
+  MaskFold,
   NewParam,
   Phase,
   Progress as PhaseProgress,

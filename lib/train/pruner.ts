@@ -1,6 +1,7 @@
 import type { Tensor } from '../core/tensor.js';
 import type { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
+import type { MaskedWeights } from '../optim/optimizer.js';
 
 /** A weight that may be pruned: its state-dict name, and the layer it belongs to. */
 export interface Site {
@@ -97,6 +98,19 @@ export interface Projection {
   readonly slots: boolean;
 }
 
+/**
+ * A soft mask that the optimizer's step can take in: gradient through the mask, update, next thresholds and next
+ * effective weights in one pass over the weights. While it is on, the parameters have no gradient of their own.
+ */
+export interface MaskFold {
+  /** Set by the trainer, which gives its reason where it leaves it off. */
+  on: boolean;
+  /** Why the method as it is set cannot have it; undefined: it can. */
+  readonly refusal: string | undefined;
+  /** What the step about to be taken works on; undefined: nothing is masked now. */
+  masked(context: Context): MaskedWeights | undefined;
+}
+
 /** Moments at which a method may act. `stepped`: after the update, gradients still alive. */
 export type PrunerEvent = 'phase' | 'epoch' | 'step' | 'stepped';
 
@@ -115,6 +129,7 @@ export interface Pruner {
   on?(event: PrunerEvent, context: Context, slots: Slots): void | Promise<void>;
   /** The weight to compute with, differentiable. Called once for each site and optimizer step, however often it is used. */
   weight?(site: Site, w: Tensor): Tensor;
+  readonly fold?: MaskFold;
   gate?(site: Site): Gate | undefined;
   /** A term to add to the loss: a penalty, a distance to the teacher. */
   loss?(step: StepOutput): Tensor | undefined;

@@ -12,6 +12,7 @@ import { CapturedSteps, refuseWaiting } from './capturedSteps.js';
 import { type Saved, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { MutableClock, makeContext } from './context.js';
 import { type Counted, moveBatch, tallyCorrect } from './evaluate.js';
+import { type FoldReport, foldOf } from './fold.js';
 import type { Batch, Context, Phase, Pruner, PrunerEvent } from './pruner.js';
 import { Binding, type SiteFilter, prunableSites } from './pruning.js';
 
@@ -55,6 +56,8 @@ export interface TrainerOptions {
   capture?: boolean;
   /** Scale the gradients down to this global norm. */
   clipGradNorm?: number;
+  /** Work the pruning mask into the optimizer's step where that is possible (default true); `Trainer.fold` says if it is. */
+  fold?: boolean;
   /** Aborting ends training after the step in hand. */
   signal?: AbortSignal;
   /** Where to save when training is stopped early, by a signal or by a loss that is not finite. */
@@ -80,6 +83,7 @@ const optionNames = [
   'autocast',
   'capture',
   'clipGradNorm',
+  'fold',
   'signal',
   'checkpoint',
   'onStep',
@@ -90,6 +94,8 @@ const optionNames = [
  * scope and then yields to the event loop once. Batches are moved to the model's device.
  */
 export class Trainer {
+  /** Whether the optimizer's step works the pruning mask in, equal bit for bit, and if not, why. */
+  readonly fold: FoldReport;
   readonly #o: TrainerOptions;
   readonly #clock: MutableClock;
   readonly #binding: Binding | undefined = undefined;
@@ -132,6 +138,8 @@ export class Trainer {
         options.optimizer.addGroup({ params: [[`pruner.${name}`, tensor]], ...own });
       }
     }
+    this.fold = foldOf(options, sites);
+    if (pruner?.fold !== undefined) pruner.fold.on = this.fold.on;
     this.#baseRates = options.optimizer.groups.map((g) => g.options.lr);
   }
 
@@ -288,7 +296,7 @@ export class Trainer {
       loss.backward();
       noGrad(() => {
         if (this.#o.clipGradNorm !== undefined) clipGradNorm_(model.parameters(), this.#o.clipGradNorm);
-        optimizer.step();
+        optimizer.step(this.fold.on ? this.#o.pruner?.fold?.masked(this.#context) : undefined);
       });
       return { loss, correct: tallyCorrect(output, batch.target) };
     });

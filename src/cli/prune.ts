@@ -73,6 +73,7 @@ function reportOf(result: JobResult, command: string): ReportData {
       seed: options.seed,
       device: result.device,
       precision: options.bf16 === true ? 'bf16' : 'f32',
+      'mask in the optimizer step': result.fold.on ? 'yes' : `no: ${result.fold.reason}`,
       command,
     },
     accuracy: { dense: dense.accuracy, pruned: pruned.accuracy },

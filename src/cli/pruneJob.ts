@@ -19,6 +19,7 @@ import { JsonlLogger } from '../../lib/train/jsonl.js';
 import { Progress } from '../../lib/train/progress.js';
 import { TensorBoardWriter } from '../../lib/train/tensorboard.js';
 import { Trainer } from '../../lib/train/trainer.js';
+import type { FoldReport } from '../../lib/train/fold.js';
 import type { Pruner, Site } from '../../lib/train/pruner.js';
 import { prunableSites } from '../../lib/train/pruning.js';
 import { resnet18, resnet20 } from '../models/resnet.js';
@@ -49,6 +50,8 @@ export interface JobResult {
   readonly cut: readonly CutLayer[];
   readonly batchSize: number;
   readonly device: string;
+  /** Whether the optimizer worked the mask into its step. */
+  readonly fold: FoldReport;
 }
 
 export const files = {
@@ -91,6 +94,7 @@ class Job {
   readonly #sites: readonly Site[];
   readonly #train: ImageLoader;
   readonly #test: () => ImageLoader;
+  #fold: FoldReport = { on: false, reason: 'nothing is pruned' };
   readonly #log: JsonlLogger;
   readonly #board: TensorBoardWriter;
 
@@ -192,6 +196,7 @@ class Job {
       cut,
       batchSize,
       device: describeDevice(this.#device),
+      fold: this.#fold,
     };
   }
 
@@ -232,6 +237,7 @@ class Job {
         this.#board.scalar(`${stage}/lr`, r.lr, r.step);
       },
     });
+    this.#fold = trainer.fold;
     try {
       if (resume === true && existsSync(checkpoint))
         for (const warning of trainer.resume(checkpoint)) progress.note(`warning: ${warning}`);

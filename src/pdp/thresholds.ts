@@ -34,6 +34,11 @@ export class Thresholds {
     before?.counts.dispose();
   }
 
+  /** Levels, counts and the selection's state, for who selects the next thresholds in place. After `update`. */
+  get tensors(): Levels & { readonly state: Tensor } {
+    return { ...(this.#levels as Levels), state: this.#state };
+  }
+
   /** The thresholds of layer i. */
   row(i: number): ThresholdRow {
     return thresholdRow(this.#levels as Levels, i);

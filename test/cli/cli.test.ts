@@ -66,6 +66,7 @@ t.test('prune trains, prunes, reports and writes what it says', (t) => {
   t.equal(r.status, 0, r.stderr);
   const report = JSON.parse(r.stdout) as ReportData;
   t.equal(report.sparsity.asked, 0.9);
+  t.equal(report.settings['mask in the optimizer step'], 'yes');
   const total = report.layers.reduce((n, l) => n + l.parameters, 0);
   const live = report.layers.reduce((n, l) => n + l.nonzeros, 0);
   t.equal(total - live, Math.floor(0.9 * total + 1e-6), 'the target is met to the weight');

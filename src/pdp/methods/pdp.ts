@@ -22,6 +22,7 @@ import { applyHardMask, hardMask } from '../../../lib/ops/hardMask.js';
 import { pdpWeight } from '../../../lib/ops/pdpWeight.js';
 import type { Clock, Context, Phase, Pruner, PrunerEvent, Projection, Site, State } from '../../../lib/train/pruner.js';
 import { erkBudget, globalMagnitude, tableBudget, uniformBudget } from '../budget.js';
+import { PdpFold } from '../pdpFold.js';
 import { checkSparsity, count, linearRamp } from '../schedule.js';
 import { Thresholds } from '../thresholds.js';
 
@@ -64,11 +65,18 @@ const optionNames = [
   'recomputeEvery',
 ] as const;
 
+/** The clock one step on, as long as the phase lasts. */
+function following({ step, stepsPerEpoch, totalSteps, phase, phaseStep }: Clock): Clock {
+  const epoch = Math.floor((step + 1) / stepsPerEpoch);
+  return { step: step + 1, epoch, stepsPerEpoch, totalSteps, phase, phaseStep: phaseStep + 1 };
+}
+
 /** Unstructured PDP: a soft magnitude mask in every forward pass, exact zeros at the end. */
 export class PDP implements Pruner {
   readonly name = 'pdp';
   readonly state: State = { tensors: new Map(), json: {} };
   readonly options: PdpOptions;
+  readonly fold: PdpFold;
   #thresholds: Thresholds | undefined;
   readonly #index = new Map<Site, number>();
   #masks: Tensor[] = [];
@@ -92,6 +100,18 @@ export class PDP implements Pruner {
         throw new SecateurError('ERR_ARGUMENT', `PDP: ${name} is ${value}; needs 0 or more.`, { [name]: value });
     }
     this.options = options;
+    this.fold = new PdpFold({
+      tau: options.tau ?? 1e-4,
+      refusal: this.#foldRefusal(),
+      next: ({ sites, clock }) => (clock.phase === 'prune' ? this.#countsAt(sites, following(clock)) : undefined),
+    });
+  }
+
+  #foldRefusal(): string | undefined {
+    const { throughThreshold = false, recomputeEvery = 1 } = this.options;
+    if (throughThreshold) return 'the gradient passes through the threshold too (throughThreshold)';
+    if (recomputeEvery !== 1) return `thresholds stand for ${recomputeEvery} steps (recomputeEvery)`;
+    return undefined;
   }
 
   /** The plan for a run of this length: its warm-up, its ramp, its end, in the unit chosen. */
@@ -135,7 +155,11 @@ export class PDP implements Pruner {
 
   #startPhase({ sites, clock }: Context): void {
     sites.forEach((site, i) => this.#index.set(site, i));
-    this.#thresholds ??= new Thresholds(sites.map((s) => s.weight));
+    if (this.#thresholds === undefined) {
+      const weights = sites.map((s) => s.weight);
+      this.#thresholds = new Thresholds(weights);
+      this.fold.bind(weights, this.#thresholds);
+    }
     if (clock.phase === 'prune' && this.state.json['pruned'] === undefined)
       this.state.json['pruned'] = this.#allocate(sites);
     if (clock.phase === 'finetune') this.#fixMasks(sites);
@@ -170,8 +194,15 @@ export class PDP implements Pruner {
   #updateThresholds({ sites, clock }: Context): void {
     const every = this.options.recomputeEvery ?? 1;
     if (clock.phaseStep % every !== 0 && this.#thresholds?.ready === true) return;
+    const counts = this.#countsAt(sites, clock);
+    if (this.fold.on && this.fold.holds(counts)) return;
+    this.fold.forget();
+    this.#thresholds?.update(counts);
+  }
+
+  #countsAt(sites: readonly Site[], clock: Clock): number[] {
     const ratios = this.ratios(sites, clock);
-    this.#thresholds?.update(sites.map(({ weight }, i) => count(ratios[i] as number, weight.size)));
+    return sites.map(({ weight }, i) => count(ratios[i] as number, weight.size));
   }
 
   /** `w_hat = m(w) w` while pruning, `w` before, the masked `w` in the fine-tune. */
@@ -184,10 +215,12 @@ export class PDP implements Pruner {
     if (thresholds?.ready !== true) return w;
     const { tau = 1e-4, throughThreshold = false } = this.options;
     // Under autocast the mask writes bf16 itself, in place of the cast that would follow.
-    return pdpWeight(w, thresholds.row(i), { tau, throughThreshold, dtype: isAutocast() ? 'bf16' : 'f32' });
+    const dtype = isAutocast() ? 'bf16' : 'f32';
+    return this.fold.effective(i, dtype) ?? pdpWeight(w, thresholds.row(i), { tau, throughThreshold, dtype });
   }
 
   #fixMasks(sites: readonly Site[]): void {
+    this.fold.forget();
     this.#thresholds?.update(this.#finalCounts());
     this.#masks = noGrad(() => scope(() => sites.map((site, i) => keep(hardMask(site.weight, this.#row(i))))));
   }
@@ -208,6 +241,7 @@ export class PDP implements Pruner {
     const mask = this.#masks[i];
     if (mask !== undefined) return site.weight.mul(mask);
     if (!this.#final) {
+      this.fold.forget();
       this.#thresholds?.update(this.#finalCounts());
       this.#final = true;
     }
