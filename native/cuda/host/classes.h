@@ -9,7 +9,7 @@ namespace secateur::cuda {
 template <class Args>
 ClassTargets classTargets(const char* op, const Args& s) {
   return {s.target.template as<std::int32_t>(), s.weight.present ? s.weight.template as<float>() : nullptr,
-          s.ignoreIndex, checkIndices(op, s.x.back(1))};
+          s.ignoreIndex, checkTargets(op, s.x.back(1), s.ignoreIndex)};
 }
 
 }  // namespace secateur::cuda
