@@ -35,6 +35,7 @@ export * from './reshape.js';
 export * from './scaledDotProductAttention.js';
 export * from './slice.js';
 export * from './softmax.js';
+export * from './sparse24.js';
 export * from './sum.js';
 export * from './topk.js';
 export * from './unary.js';

@@ -1,16 +1,15 @@
 // gelu and its gradient, each in one pass, by the error function or by tanh.
 #include "gpu/element.cuh"
+#include "gpu/gelu.cuh"
 #include "gpu/pointwise.h"
 
 namespace secateur::cuda {
 
-constexpr float rootHalf = 0x1.6a09e6p-1f;    // sqrt(1/2)
 constexpr float normalPeak = 0x1.988454p-2f;  // 1 / sqrt(2 pi)
 constexpr float tanhSlope = 0x1.988454p-1f;   // sqrt(2 / pi)
 constexpr float cubic = 0.044715f;
 
 SECATEUR_GPU float tanhPart(float x) { return tanhf(tanhSlope * fmaf(cubic * x * x, x, x)); }
-SECATEUR_GPU float exact(float x) { return 0.5f * x * (1.0f + erff(x * rootHalf)); }
 SECATEUR_GPU float approximate(float x) { return 0.5f * x * (1.0f + tanhPart(x)); }
 SECATEUR_GPU float exactSlope(float x) {
   return fmaf(x * normalPeak, expf(-0.5f * x * x), 0.5f * (1.0f + erff(x * rootHalf)));
@@ -40,7 +39,7 @@ SECATEUR_GPU void backward(const SlopeParams& p, F f) {
     direction<bf16>(p, [](float x) { return f(x); });                        \
   }
 
-INSTANCES(gelu, forward, UnaryParams, exact)
+INSTANCES(gelu, forward, UnaryParams, geluExact)
 INSTANCES(geluTanh, forward, UnaryParams, approximate)
 INSTANCES(geluGrad, backward, SlopeParams, exactSlope)
 INSTANCES(geluTanhGrad, backward, SlopeParams, approximateSlope)

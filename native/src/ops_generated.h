@@ -43,6 +43,7 @@
 #include "ops/sgd.h"
 #include "ops/slice.h"
 #include "ops/softmax.h"
+#include "ops/sparse24.h"
 #include "ops/sum.h"
 #include "ops/threshold.h"
 #include "ops/topk.h"
@@ -83,6 +84,7 @@
   X(clipGrads) \
   X(concat) \
   X(conv2d) \
+  X(conv2d24) \
   X(conv2dGradInput) \
   X(conv2dGradWeight) \
   X(copy) \
@@ -113,6 +115,7 @@
   X(layerNorm) \
   X(layerNormGrad) \
   X(le) \
+  X(linear24) \
   X(log) \
   X(logSoftmax) \
   X(logSoftmaxGrad) \
@@ -137,6 +140,7 @@
   X(norm) \
   X(normGrad) \
   X(oneHot) \
+  X(pack24) \
   X(pad) \
   X(pdpAdamStep) \
   X(pdpSgdStep) \

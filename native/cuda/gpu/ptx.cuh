@@ -67,4 +67,14 @@ SECATEUR_GPU void waitCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 }
 
+// The same with a 16 x 32 of which two in every four columns are stored, and b 32 x 8. `meta` says which: in the first
+// two of every four lanes, for columns 0 to 15 and 16 to 31, four bits a group of four columns, of row lane / 4 in the
+// lower half and of row lane / 4 + 8 in the upper.
+SECATEUR_GPU void multiplyAddSparse(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[4], unsigned meta) {
+  asm("mma.sp::ordered_metadata.sync.aligned.m16n8k32.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+      "{%8, %9, %10, %11}, {%0, %1, %2, %3}, %12, 0x0;"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(b[2]), "r"(b[3]), "r"(meta));
+}
+
 }  // namespace secateur::cuda

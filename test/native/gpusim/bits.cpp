@@ -53,6 +53,16 @@ struct Clz {
     return a == 0 ? 8 * sizeof(T) : static_cast<std::uint32_t>(__builtin_clzll(a)) - (64 - 8 * sizeof(T));
   }
 };
+// The place of the highest one, or how far it is from the top; all ones where there is none.
+template <bool fromTop>
+struct Bfind {
+  template <class T>
+  std::uint32_t operator()(T a) const {
+    if (a == 0) return ~0u;
+    const std::uint32_t zeros = Clz{}(a);
+    return fromTop ? zeros : static_cast<std::uint32_t>(8 * sizeof(T)) - 1 - zeros;
+  }
+};
 struct Brev {
   template <class T>
   T operator()(T a) const {
@@ -278,6 +288,8 @@ bool bitFamily(const Words& words, Instruction& i) {
     i.run = t == Type::b64 ? unary<std::uint64_t, Popc> : unary<std::uint32_t, Popc>;
   else if (op == "clz")
     i.run = t == Type::b64 ? unary<std::uint64_t, Clz> : unary<std::uint32_t, Clz>;
+  else if (op == "bfind" && t == Type::u32)
+    i.run = has(words, "shiftamt") ? unary<std::uint32_t, Bfind<true>> : unary<std::uint32_t, Bfind<false>>;
   else if (op == "brev")
     i.run = t == Type::b64 ? unary<std::uint64_t, Brev> : unary<std::uint32_t, Brev>;
   else if (op == "bfe")
