@@ -69,7 +69,7 @@ SECATEUR_GPU void moments(const BatchNormMomentsParams& p) {
 }
 
 // Mean and variance from those of the chunks (Chan, Golub and LeVeque); the running ones move towards them.
-extern "C" __global__ void __launch_bounds__(partThreads)
+extern "C" __global__ void __launch_bounds__(partThreads, 1)
     batchNormStatistics(const __grid_constant__ BatchNormStatisticsParams p) {
   __shared__ float shared[partThreads];
   const std::int64_t channel = partChannel();
@@ -159,7 +159,7 @@ SECATEUR_GPU void sums(const BatchNormSumsParams& p) {
   partial[p.m.channels] = products;
 }
 
-extern "C" __global__ void __launch_bounds__(partThreads)
+extern "C" __global__ void __launch_bounds__(partThreads, 1)
     batchNormTotals(const __grid_constant__ BatchNormTotalsParams p) {
   __shared__ float shared[partThreads];
   const std::int64_t channel = partChannel();

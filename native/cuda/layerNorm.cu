@@ -135,7 +135,7 @@ SECATEUR_GPU void layerNormGrad(const LayerNormGradParams& p) {
   }
 }
 
-extern "C" __global__ void __launch_bounds__(partThreads)
+extern "C" __global__ void __launch_bounds__(partThreads, 1)
     layerNormTotals(const __grid_constant__ LayerNormTotalsParams p) {
   __shared__ float shared[partThreads];
   const std::int64_t channel = partChannel();
