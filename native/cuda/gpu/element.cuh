@@ -64,8 +64,8 @@ SECATEUR_GPU void keepPack(T* to, const Pack<T, N>& pack) {
   *reinterpret_cast<Pack<T, N>*>(to) = pack;
 }
 
-// From and to global memory, what nobody needs again soon: it leaves the L2 first, and what others wait for stays. Packs
-// of 16 bytes or more.
+// From and to global memory, what nobody needs again soon: it leaves the L2 first, and what others wait for stays.
+// Packs of 16 bytes or more.
 template <class T, int N>
 SECATEUR_GPU Pack<T, N> loadStreamed(const T* from) {
   Pack<T, N> pack;
