@@ -1,7 +1,8 @@
-// npm run bench -- ops|steps|kernels [--json] [--filter text] ...; `--help` lists the rest
+// npm run bench -- ops|steps|kernels|import [--json] [--filter text] ...; `--help` lists the rest
 import { Command, Option } from 'commander';
 import { device } from '../lib/core/device.js';
 import { benchKernels, kernelHeading, printKernelRow } from './kernels.js';
+import { benchImport } from './importCost.js';
 import { benchOps } from './ops.js';
 import { heading, printRow } from './row.js';
 import { benchSteps } from './steps.js';
@@ -39,6 +40,15 @@ program
     if (o.json !== true) console.log(heading());
     for await (const row of benchSteps(o.filter ?? '', o.rounds, o.peer === true ? o.python : undefined))
       printRow(row, o.json === true);
+  });
+program
+  .command('import')
+  .description('what importing the package costs')
+  .option('--json', 'one object a line')
+  .addOption(rounds(15))
+  .action((o: BenchOptions) => {
+    if (o.json !== true) console.log(heading());
+    printRow(benchImport(o.rounds), o.json === true);
   });
 program
   .command('kernels')

@@ -1,13 +1,13 @@
 /** One line of a bench. Null: not measured, or it makes no sense here. */
 export interface Row {
-  readonly bench: 'ops' | 'steps';
+  readonly bench: 'ops' | 'steps' | 'import';
   readonly name: string;
   readonly dtype: string;
   readonly mode: string;
   readonly batch: number | null;
   /** Median. */
   readonly ms: number;
-  /** What `value` and `limit` are in: GB/s, GFLOP/s, samples/s, us. */
+  /** What `value` and `limit` are in: GB/s, GFLOP/s, samples/s, us, ms. */
   readonly unit: string;
   readonly value: number;
   /** The machine's own limit in that unit, measured in the same run. */

@@ -1,17 +1,9 @@
-import { existsSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { loadFashionMnist } from '../../lib/data/fashionMnist.js';
 import { SecateurError } from '../../lib/core/errors.js';
 import { native } from '../../lib/core/native.js';
-
-/** One thing looked at: whether it is there, what was found, and the command that mends it. */
-interface Finding {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly found: string;
-  readonly mend?: string;
-}
+import { type Finding, gpuFindings } from './gpuFindings.js';
 
 function processor(): Finding {
   const model = cpus()[0]?.model ?? 'unknown processor';
@@ -63,33 +55,27 @@ function data(): Finding {
   }
 }
 
-// This version computes on the CPU; a GPU is reported so that nobody wonders.
-function gpu(): Finding {
-  const driver = existsSync('/proc/driver/nvidia/version');
-  return {
-    name: 'cuda',
-    ok: true,
-    found: driver
-      ? 'an NVIDIA driver is there; this version has no CUDA backend and uses the CPU'
-      : 'no NVIDIA driver; this version uses the CPU',
-  };
-}
-
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Say what this machine offers and what is missing.')
     .option('--json', 'print the findings as JSON on stdout')
     .action((options: { json?: boolean }) => {
-      const findings = [processor(), runtime(), ...addon(), data(), gpu()];
+      const findings = [processor(), runtime(), ...addon(), data(), ...gpuFindings()];
       if (options.json === true) console.log(JSON.stringify(findings, null, 2));
       else {
         const width = Math.max(...findings.map((f) => f.name.length));
-        for (const { name, ok, found, mend } of findings) {
+        const indent = ' '.repeat(width + 11);
+        for (const { name, ok, found, mend, tried = [] } of findings) {
+          const lines = [
+            found,
+            ...tried.map((place) => `looked in: ${place}`),
+            ...(mend === undefined ? [] : [`mend: ${mend}`]),
+          ];
           console.log(
-            `${ok ? 'ok     ' : 'missing'}  ${name.padEnd(width)}  ${found}${mend === undefined ? '' : `\n${' '.repeat(width + 11)}mend: ${mend}`}`,
+            `${ok === true ? 'ok     ' : ok === false ? 'missing' : 'none   '}  ${name.padEnd(width)}  ${lines.join(`\n${indent}`)}`,
           );
         }
       }
-      if (findings.some((f) => !f.ok)) process.exitCode = 1;
+      if (findings.some((f) => f.ok === false)) process.exitCode = 1;
     });
 }

@@ -30,7 +30,10 @@ export interface Ended {
 
 /** Runs a module's text in a process of its own: what ends a device ends it for a process. `lib/` and `src/` are the built ones. */
 export function inProcess(text: string, env: Readonly<Record<string, string>> = {}): Ended {
-  const code = text.replaceAll(/from '(lib|src)\//g, (_, top: string) => `from '${join(root, 'dist', top)}/`);
+  const code = text.replaceAll(
+    /(from|import) '(lib|src)\//g,
+    (_, word: string, top: string) => `${word} '${join(root, 'dist', top)}/`,
+  );
   const r = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
     encoding: 'utf8',
     timeout: 300_000,

@@ -13,7 +13,15 @@ namespace {
 // CUDA 13, and so a driver of the 580 series or later.
 constexpr int oldestDriver = 13000;
 
+constexpr const char* noGpu = "the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it). Use device 'cpu'.";
+
 std::string lostBecause;
+
+// Errors after which the context answers every call with the same error: faults of kernels and of the hardware.
+bool endsContext(CUresult result) {
+  return result == cudaEccUncorrectable || result == cudaIllegalAddress || result == cudaLaunchTimeout ||
+         result == cudaAssert || (result >= cudaHardwareStackError && result <= cudaLaunchFailed);
+}
 
 [[noreturn]] void unavailable(const std::string& why) { throw Error("ERR_CUDA_UNAVAILABLE", why); }
 
@@ -39,6 +47,7 @@ Driver open() {
   SECATEUR_CUDA_DRIVER(SECATEUR_BIND)
 #undef SECATEUR_BIND
   const CUresult started = d.init(0);
+  if (started == cudaNoDevice) unavailable(noGpu);
   if (started != cudaSuccess) {
     const char* text = nullptr;
     d.getErrorString(started, &text);
@@ -51,8 +60,7 @@ Driver open() {
                 " (driver 580 or later). Update the driver, or use device 'cpu'.");
   }
   int devices = 0;
-  if (d.deviceGetCount(&devices) != cudaSuccess || devices == 0)
-    unavailable("the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it). Use device 'cpu'.");
+  if (d.deviceGetCount(&devices) != cudaSuccess || devices == 0) unavailable(noGpu);
   return d;
 }
 
@@ -74,14 +82,12 @@ void check(CUresult result, const char* what) {
   const std::string error = std::string(name == nullptr ? "unknown error" : name) + " (" + std::to_string(result) +
                             (text == nullptr ? "" : ", " + std::string(text)) + ")";
   if (result == cudaOutOfMemory) throw Error("ERR_OOM", std::string(what) + ": " + error);
-  if (result == cudaIllegalAddress || result >= 714) {
+  if (endsContext(result)) {
     // The context is gone with all its memory; nothing on this device can work any more.
     if (lostBecause.empty()) lostBecause = std::string(what) + ": " + error;
-    if (result == cudaIllegalAddress || result <= cudaLaunchFailed) {
-      throw Error("ERR_CUDA", std::string(what) + ": " + error +
-                                  ". The device is lost to this process: restart it to use the GPU again; device "
-                                  "'cpu' works on. SECATEUR_SYNC=1 names the op exactly.");
-    }
+    throw Error("ERR_CUDA", std::string(what) + ": " + error +
+                                ". The device cuda:0 is lost to this process: restart it to use the GPU again; device "
+                                "'cpu' works on. SECATEUR_SYNC=1 names the op exactly.");
   }
   throw Error("ERR_CUDA", std::string(what) + ": " + error + ".");
 }

@@ -25,8 +25,12 @@ enum : CUresult {
   cudaSuccess = 0,
   cudaOutOfMemory = 2,
   cudaNoDevice = 100,
-  cudaMisalignedAddress = 716,
+  cudaEccUncorrectable = 214,
   cudaIllegalAddress = 700,
+  cudaLaunchTimeout = 702,
+  cudaAssert = 710,
+  cudaHardwareStackError = 714,
+  cudaMisalignedAddress = 716,
   cudaLaunchFailed = 719
 };
 enum DeviceAttribute : int {

@@ -2,6 +2,7 @@
 // been queued. Blocks are kept, because a captured step holds their addresses.
 #include "host/scratch.h"
 
+#include <string>
 #include <vector>
 
 #include "host/device.h"
@@ -36,7 +37,12 @@ void* scratchBytes(std::size_t bytes) {
   for (const ScratchBlock& b : blocks) size += b.bytes;
   ScratchBlock block;
   block.bytes = bytes > size ? bytes : size;
-  cuda::check(cuda::driver().memoryAllocate(&block.data, block.bytes), "scratch memory");
+  cuda::CUresult result = cuda::driver().memoryAllocate(&block.data, block.bytes);
+  if (result == cuda::cudaOutOfMemory) {  // no room for what comes later
+    block.bytes = bytes;
+    result = cuda::driver().memoryAllocate(&block.data, block.bytes);
+  }
+  cuda::check(result, (std::to_string(bytes) + " bytes of scratch memory").c_str());
   blocks.push_back(block);
   used = bytes;
   return reinterpret_cast<void*>(block.data);

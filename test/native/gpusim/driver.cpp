@@ -68,6 +68,9 @@ CUresult launch(const Function& f, const std::uint32_t (&grid)[3], const std::ui
   l.counters.threads = std::uint64_t{threads[0]} * threads[1] * threads[2];
   l.counters.sharedBytes = shared;
   try {
+    const char* faulty = std::getenv("SECATEUR_GPUSIM_FAULT");
+    if (faulty != nullptr && f.kernel->name == faulty)
+      throw Fault(illegalAddress, f.kernel->name + ": faults because SECATEUR_GPUSIM_FAULT says so");
     if (setting("SECATEUR_GPUSIM_EXECUTE", 1) != 0) l.run();
   } catch (const Fault& fault) {
     state().lastFault = fault.what();
