@@ -11,6 +11,7 @@ import { batchNormGradOp, batchNormOp } from '../lib/ops/batchNorm.js';
 import { crossEntropyGradOp, crossEntropyOp } from '../lib/ops/crossEntropy.js';
 import { layerNormGradOp, layerNormOp } from '../lib/ops/layerNorm.js';
 import { nmHardMaskOp, nmSoftWeightGradOp, nmSoftWeightOp } from '../lib/ops/nmMask.js';
+import { pdpAdamStepOp, pdpSgdStepOp } from '../lib/ops/pdpStep.js';
 import { pdpWeightGradOp } from '../lib/ops/pdpWeight.js';
 import { sgdOp } from '../lib/ops/sgd.js';
 
@@ -64,6 +65,19 @@ const optimizer =
   (): (() => void) => {
     const state = Object.fromEntries(slots.map((slot) => [slot, [zeros([n], { device: 'cuda' })]]));
     return op(spec, { w: [normal([n])], g: [normal([n])], ...state }, attrs, scalars);
+  };
+
+// A step with PDP's mask in it, gradients and effective weights in bf16; the last thresholds are known, as in training.
+const foldedStep =
+  (spec: unknown, slots: readonly string[], attrs: Record<string, unknown>, scalars: Record<string, unknown>) =>
+  (): (() => void) => {
+    const w = [normal([n])];
+    const k = [Math.floor(0.9 * n)];
+    const thresholds = { state: zeros([1, 2], { dtype: 'i32', device: 'cuda' }) };
+    const found = threshold(w, k, thresholds.state);
+    const lists = { w, g: [normal([n], 'bf16')], y: [normal([n], 'bf16')] };
+    const state = Object.fromEntries(slots.map((slot) => [slot, [zeros([n], { device: 'cuda' })]]));
+    return op(spec, { ...lists, ...state, ...found, ...thresholds }, attrs, { ...scalars, tau, k });
   };
 
 const rows = 4096;
@@ -174,6 +188,23 @@ export const work: readonly Work[] = [
       ['m', 'v'],
       { decoupled: true },
       { lr: 1e-3, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, step: [1] },
+    ),
+  },
+  {
+    name: 'SGD with momentum and PDP in one launch, bf16',
+    elements: n,
+    floorBytes: 20,
+    make: foldedStep(pdpSgdStepOp, ['v'], { nesterov: false }, { lr: 1e-4, momentum: 0.9, weightDecay: 1e-4 }),
+  },
+  {
+    name: 'AdamW and PDP in one launch, bf16',
+    elements: n,
+    floorBytes: 28,
+    make: foldedStep(
+      pdpAdamStepOp,
+      ['m', 'v'],
+      { decoupled: true },
+      { lr: 1e-6, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01, step: [1] },
     ),
   },
   ...[
