@@ -1,5 +1,6 @@
 // Brings a checkout to where its commands work: Debian packages, npm packages, generated declarations, TypeScript, the
-// native part. Uses nothing but Node itself; every step is skipped when it is done already.
+// native part; with --gpusim, and where there is a CUDA backend to run on it, the simulated GPU. Uses nothing but Node
+// itself; every step is skipped when it is done already.
 import { spawnSync } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync, readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -115,4 +116,11 @@ const native = Math.max(time(at('CMakeLists.txt')), newest(at('native'), /\.(cpp
 if (time(at('build', 'Release', 'secateur.node')) < native) {
   console.error('secateur: building the native part');
   run(process.execPath, [at('scripts', 'build.mjs')]);
+}
+
+const backend = existsSync(at('build', 'Release', 'libsecateur_cuda.so'));
+const simulator = newest(at('test', 'native', 'gpusim'), /\.(cpp|h|txt)$/);
+if (process.argv.includes('--gpusim') && backend && time(at('build-gpusim', 'libcuda.so.1')) < simulator) {
+  console.error('secateur: building the simulated GPU');
+  run(process.execPath, [at('scripts', 'build.mjs'), '--gpusim']);
 }

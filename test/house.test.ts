@@ -12,8 +12,8 @@ import { loadStems } from './ops/specs.js';
 const stems = await loadStems();
 
 /** Holds for every item, or lists each fault. */
-function rule<T>(name: string, items: readonly T[], faults: (item: T) => readonly string[]): void {
-  t.test(name, (t) => {
+function rule<T>(name: string, items: readonly T[], faults: (item: T) => readonly string[], skip?: string): void {
+  t.test(name, { skip: skip ?? false }, (t) => {
     t.ok(items.length > 0, 'the rule has something to look at');
     t.strictSame(items.flatMap(faults), [], name);
     t.end();
@@ -159,6 +159,44 @@ rule('an op is the same stem in lib/ops and native/src/cpu', stems, ({ stem, ops
   return places.some((file) => nativeFiles.includes(file))
     ? []
     : [`lib/ops/${stem}.ts has neither ${places.join(' nor ')}`];
+});
+
+const noBackend = existsSync(join(root, 'build/Release/libsecateur_cuda.so'))
+  ? undefined
+  : 'the build found no nvcc: there is no CUDA backend';
+const cudaKernels = noBackend === undefined ? native.cudaKernels() : [];
+
+rule(
+  'every op has a CUDA kernel for each of its dtypes',
+  ops.filter(withKernel),
+  (op) => {
+    const have = new Set(cudaKernels.filter((k) => k.op === op.name).flatMap((k) => typesOf(k.dtypes)));
+    return op.plan.types.filter((type) => !have.has(type)).map((type) => `${op.name} has no ${type} kernel for CUDA`);
+  },
+  noBackend,
+);
+
+rule(
+  'every CUDA kernel belongs to an op and to a dtype the op declares',
+  cudaKernels,
+  ({ op: name, dtypes }) => {
+    const types: readonly string[] = ops.find((o) => o.name === name)?.plan.types ?? [];
+    return typesOf(dtypes)
+      .filter((type) => !types.includes(type))
+      .map((type) => `${name} has a ${type} kernel for CUDA; lib/ops declares no such op and dtype`);
+  },
+  noBackend,
+);
+
+rule('an op is the same stem in lib/ops and native/cuda', stems, ({ stem, ops }) => {
+  if (!ops.some(withKernel)) return [];
+  const file = `native/cuda/${stem}.cpp`;
+  return nativeFiles.includes(file) ? [] : [`lib/ops/${stem}.ts has no ${file}`];
+});
+
+rule('a file of CUDA kernels is launched from the file of its stem', filesIn('native/cuda', ['.cu']), (file) => {
+  const places = [`native/cuda/${stemOf(file)}.cpp`, `native/cuda/host/${stemOf(file)}.cpp`];
+  return places.some((place) => nativeFiles.includes(place)) ? [] : [`${file}: no ${places.join(', no ')}`];
 });
 
 rule(

@@ -9,7 +9,7 @@ import { scope } from '../lib/core/lifetime.js';
 import { native } from '../lib/core/native.js';
 import type { AnyOp, OpCase } from '../lib/core/op.js';
 import type { AnyInputs } from '../lib/core/checkInputs.js';
-import { runAny } from '../lib/core/run.js';
+import { onDevice, runAny } from '../lib/core/run.js';
 import type { Tensor } from '../lib/core/tensor.js';
 import { backward } from '../lib/autograd/tape.js';
 import { sumTo } from '../lib/ops/broadcast.js';
@@ -37,11 +37,10 @@ function place(
   return out;
 }
 
-function call(op: AnyOp, one: OpCase, inputs: AnyInputs): Record<string, Tensor | undefined> {
-  return runAny(op, inputs, (one.attrs ?? {}) as Record<string, unknown>, {
-    scalars: (one.scalars ?? {}) as never,
-    random,
-  });
+/** `on` matters to ops without inputs: the rest run where their inputs are. */
+function call(op: AnyOp, one: OpCase, inputs: AnyInputs, on: Device): Record<string, Tensor | undefined> {
+  const attrs = (one.attrs ?? {}) as Record<string, unknown>;
+  return onDevice(on, () => runAny(op, inputs, attrs, { scalars: (one.scalars ?? {}) as never, random }));
 }
 
 /** A fixed random weighting of all gradient-carrying outputs: one scalar that depends on everything. */
@@ -104,16 +103,17 @@ function checkValues(t: Test, op: AnyOp, one: OpCase, dtype: DType, seed: number
   scope(() => {
     const data = caseInputs(op, one, dtype, seed);
     const onRef = place(data, 'ref', op, false);
-    const onDevice = place(data, device, op, false);
-    const expected = call(op, one, onRef);
-    const got = call(op, one, onDevice);
+    const placed = place(data, device, op, false);
+    const expected = call(op, one, onRef, 'ref');
+    const got = call(op, one, placed, device);
     const pairs: [string, Tensor | undefined, Tensor | undefined][] = op.plan.outputs.map((o) => [
       o.name,
       got[o.name],
       expected[o.name],
     ]);
     const refInputs = new Map(tensorsOf(onRef));
-    for (const [name, x] of tensorsOf(onDevice)) pairs.push([name, x, refInputs.get(name)]);
+    for (const [name, y] of Object.entries(got)) t.equal(y?.device ?? device, device, `${name} is on the device`);
+    for (const [name, x] of tensorsOf(placed)) pairs.push([name, x, refInputs.get(name)]);
     for (const [name, x, y] of pairs) {
       if (x === undefined || y === undefined) {
         t.equal(x, y, `${name} absent on both`);
@@ -131,7 +131,7 @@ function gradients(op: AnyOp, one: OpCase, dtype: DType, on: Device, seed: numbe
   const found = new Map<string, Float64Array>();
   scope(() => {
     const inputs = place(caseInputs(op, one, dtype, seed), on, op, true);
-    const total = weighted(op, call(op, one, inputs));
+    const total = weighted(op, call(op, one, inputs, on));
     if (total === undefined) return;
     backward(total);
     for (const [name, x] of tensorsOf(inputs)) {
@@ -158,7 +158,7 @@ function checkGradients(t: Test, op: AnyOp, one: OpCase, seed: number): void {
   );
   const value = (): number =>
     scope(() => {
-      const total = weighted(op, call(op, one, place(data, 'ref', op, false)));
+      const total = weighted(op, call(op, one, place(data, 'ref', op, false), 'ref'));
       return total === undefined ? 0 : total.item();
     });
   for (const [name, g] of analytic) {
@@ -207,7 +207,7 @@ for (const { stem, ops } of stems) {
               scope(() => {
                 const inputs = place(caseInputs(op, one, op.plan.types[0] as DType, i), device, op, false);
                 try {
-                  call(op, one, inputs);
+                  call(op, one, inputs, device);
                   t.fail('was accepted');
                 } catch (error) {
                   t.ok(error instanceof SecateurError, String(error));

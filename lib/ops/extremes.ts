@@ -121,6 +121,11 @@ export const extremeGradOp = defineOp({
       inputs: { x: { shape: [3, 2], values: [1, 3, 1, 2, 0, 3] }, y: { shape: [2], values: [1, 3] }, g: [2] },
       attrs: { dim: [0] },
     },
+    {
+      name: 'many share',
+      inputs: { x: { shape: [700, 2], draw: 'index', below: 3 }, y: { shape: [2], values: [2, 2] }, g: [2] },
+      attrs: { dim: [0] },
+    },
   ],
 });
 

@@ -38,6 +38,7 @@ export const allFiniteOp = defineOp({
     { inputs: { x: [] } },
     { inputs: { x: [0] } },
     { name: 'one NaN', inputs: { x: { shape: [65], values: [...new Array<number>(64).fill(1), NaN] } } },
+    { name: 'many NaN', inputs: { x: { shape: [5001], values: [1, NaN, 2] } } },
     { name: 'one infinity', inputs: { x: { shape: [9], values: [1, 2, -Infinity, 4, 5, 6, 7, 8, 9] } } },
     { name: 'bench', inputs: { x: [1 << 20] }, bench: true },
   ],

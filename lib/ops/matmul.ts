@@ -94,6 +94,8 @@ export const matmulOp = defineOp({
       grad: false,
     },
     { name: 'many tiles', inputs: { a: [72, 264], b: [272, 72] }, attrs: { transA: true, transB: true }, grad: false },
+    { name: 'many tiles', inputs: { a: [75, 264], b: [75, 260] }, attrs: { transA: true, transB: false }, grad: false },
+    { name: 'many tiles', inputs: { a: [257, 67], b: [270, 67] }, attrs: { transA: false, transB: true }, grad: false },
     {
       name: 'long sums',
       inputs: { a: [1601, 24], b: [1601, 40], bias: [40] },

@@ -50,6 +50,11 @@ export const normOp = defineOp({
   cases: [
     ...kinds.flatMap((p) => withAttrs([...reductionCases.slice(0, 6), special], { p })),
     ...withAttrs(reductionCases.slice(6), { p: 'two' }),
+    ...kinds.flatMap((p) =>
+      withAttrs([{ name: 'many rows', inputs: { x: [700, 3] }, attrs: { dim: [0], keepdim: false }, grad: false }], {
+        p,
+      }),
+    ),
     { inputs: { x: [3, 0] }, attrs: { dim: [1], keepdim: false, p: 'max' }, grad: false },
     { name: 'bench', inputs: { x: [1 << 22] }, attrs: { dim: [], keepdim: false, p: 'two' }, bench: true, grad: false },
   ],
@@ -83,15 +88,22 @@ export const normGradOp = defineOp({
       else dx.data[i] = Math.abs(v) === norm ? (up * Math.sign(v)) / (ties[k] as number) : 0;
     }
   },
-  cases: kinds.map((p) => ({
-    name: `ties and a zero norm, ${p}`,
-    inputs: {
-      x: { shape: [3, 3], values: [4, -4, 1, 0, 0, 0, -2, 1, 0] },
-      y: { shape: [3], values: [4, 0, 2] },
-      g: [3],
+  cases: [
+    ...kinds.map((p) => ({
+      name: `ties and a zero norm, ${p}`,
+      inputs: {
+        x: { shape: [3, 3], values: [4, -4, 1, 0, 0, 0, -2, 1, 0] },
+        y: { shape: [3], values: [4, 0, 2] },
+        g: [3],
+      },
+      attrs: { dim: [1], p },
+    })),
+    {
+      name: 'many share',
+      inputs: { x: { shape: [700, 2], draw: 'index', below: 3 }, y: { shape: [2], values: [2, 2] }, g: [2] },
+      attrs: { dim: [0], p: 'max' },
     },
-    attrs: { dim: [1], p },
-  })),
+  ],
 });
 
 /**

@@ -115,6 +115,8 @@ export const argmaxOp = defineOp({
     { inputs: { x: [2, 9, 33] }, attrs: { dim: -2 } },
     { inputs: { x: [0, 3] }, attrs: { dim: 1 } },
     { name: 'ties', inputs: { x: { shape: [4, 50], draw: 'index', below: 2 } }, attrs: { dim: 1 } },
+    { name: 'many ties', inputs: { x: { shape: [700, 2], draw: 'index', below: 2 } }, attrs: { dim: 0 } },
+    { name: 'many entries', inputs: { x: [2, 9001] }, attrs: { dim: 1 } },
     { name: 'special values', inputs: { x: special }, attrs: { dim: 1 } },
     { name: 'special values by rows', inputs: { x: special }, attrs: { dim: 0 } },
     { inputs: { x: [2, 0] }, attrs: { dim: 1 }, refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'at least one entry' } },

@@ -66,6 +66,8 @@ constexpr int captureThreadLocal = 1;
   X(cuModuleLoadData, moduleLoadData, (CUmodule * module, const void* image))                                     \
   X(cuModuleGetFunction, moduleGetFunction, (CUfunction * function, CUmodule module, const char* name))           \
   X(cuFuncGetAttribute, functionGetAttribute, (int* value, int attribute, CUfunction function))                   \
+  X(cuFuncGetParamInfo, functionGetParamInfo,                                                                     \
+    (CUfunction function, std::size_t index, std::size_t * offset, std::size_t * bytes))                          \
   X(cuFuncSetAttribute, functionSetAttribute, (CUfunction function, int attribute, int value))                    \
   X(cuOccupancyMaxActiveBlocksPerMultiprocessor, occupancyBlocks,                                                 \
     (int* blocks, CUfunction function, int threads, std::size_t sharedBytes))                                     \

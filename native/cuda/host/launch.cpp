@@ -26,11 +26,19 @@ unsigned extent(std::int64_t n, std::int64_t limit, const char* kernel) {
 
 }  // namespace
 
-CUfunction Image::function(const char* name) {
+CUfunction Image::function(const char* name, std::size_t paramBytes) {
   if (module_ == nullptr)
     check(driver().moduleLoadData(&module_, data_), (std::string("loading the kernels of ") + name_).c_str());
   CUfunction function = nullptr;
   check(driver().moduleGetFunction(&function, module_, name), name);
+  // Two compilers have laid out the struct of the parameters, and a name gives no type away.
+  std::size_t offset = 0, bytes = 0;
+  check(driver().functionGetParamInfo(function, 0, &offset, &bytes), name);
+  if (bytes != paramBytes) {
+    throw Error("ERR_CUDA", std::string(name) + " takes " + std::to_string(bytes) + " bytes of parameters and gets " +
+                                std::to_string(paramBytes) +
+                                ": its launch names another struct. Rebuild: npm run build.");
+  }
   return function;
 }
 
@@ -58,9 +66,10 @@ std::int64_t bitsFor(DType dtype, double value) {
   }
 }
 
-void launchBytes(Kernel& kernel, Grid blocks, unsigned threads, const void* params, std::size_t, unsigned sharedBytes) {
+void launchBytes(Kernel& kernel, Grid blocks, unsigned threads, const void* params, std::size_t bytes,
+                 unsigned sharedBytes) {
   if (blocks.x == 0 || blocks.y == 0 || blocks.z == 0 || liveMode() == LiveMode::refresh) return;
-  const CUfunction function = kernel.function();
+  const CUfunction function = kernel.function(bytes);
   if (sharedBytes > ordinaryShared) {
     check(driver().functionSetAttribute(function, functionMaxDynamicShared, static_cast<int>(sharedBytes)),
           kernel.name());

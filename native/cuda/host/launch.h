@@ -26,7 +26,7 @@ class Image {
   ~Image() = default;
   Image(const Image&) = delete;
   Image& operator=(const Image&) = delete;
-  CUfunction function(const char* name);
+  CUfunction function(const char* name, std::size_t paramBytes);
   const char* name() const { return name_; }
 
  private:
@@ -38,8 +38,9 @@ class Image {
 class Kernel {
  public:
   Kernel(Image& image, const char* name) : image_(image), name_(name) {}
-  CUfunction function() {
-    if (function_ == nullptr) function_ = image_.function(name_);
+  // The kernel, whose one parameter has `paramBytes`. Throws ERR_CUDA when the compiled one has another size.
+  CUfunction function(std::size_t paramBytes) {
+    if (function_ == nullptr) function_ = image_.function(name_, paramBytes);
     return function_;
   }
   const char* name() const { return name_; }

@@ -40,18 +40,16 @@ void barrier(Warp& w, const Instruction& i, std::uint32_t mask) {
   if (i.srcs > 1 || w.row(i.src[0])[0] != 0)
     fault(w, i, __builtin_ctz(mask), illegalInstruction,
           "barriers other than 0 over the whole block are not simulated");
-  // The lanes of a warp come to a barrier together: the first wait for the rest. If the rest never come, nothing can go
-  // on, and that is found out (Launch::run).
-  std::uint32_t come = mask;
+  // The lanes of a warp come to one barrier together: the first wait for the rest. If the rest never come, nothing can
+  // go on, and that is found out (Launch::run).
   const std::uint32_t here = w.converged ? w.pc : w.pcs[__builtin_ctz(mask)];
-  eachLane(w.waiting, [&](int l) {
-    if (w.pcs[l] == here) come |= 1u << l;
+  eachLane(w.atBarrier, [&](int l) {
+    if (w.pcs[l] != here)
+      fault(w, i, __builtin_ctz(mask), launchFailed, "a divergent barrier: lanes of this warp wait at another one");
   });
+  w.atBarrier |= mask;
   w.waiting |= mask;
-  if (come == w.running)
-    w.atBarrier = come;
-  else
-    w.converged = false;
+  if (w.atBarrier != w.running) w.converged = false;
 }
 
 void fence(Warp& w, const Instruction&, std::uint32_t) {

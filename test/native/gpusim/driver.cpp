@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -49,6 +51,23 @@ void shutDown() {
   for (const auto& [name, counters] : countersByKernel())
     std::fprintf(out, "{\"kernel\":\"%s\",%s}\n", name.c_str(), counters.json().c_str());
   std::fclose(out);
+}
+
+// The PTX of an image; or, for tests that change kernels, the file <stem>.ptx of the folder SECATEUR_GPUSIM_PTX names,
+// when there is one for the source that this image was compiled from.
+std::string ptxToLoad(const void* image) {
+  std::string ptx = ptxOf(image);
+  const char* folder = std::getenv("SECATEUR_GPUSIM_PTX");
+  if (folder == nullptr) return ptx;
+  for (const std::string& file : lex(ptx).files) {
+    const std::size_t end = file.size() - 3, slash = file.rfind('/') + 1;
+    if (file.size() < 3 || file.compare(end, 3, ".cu") != 0) continue;
+    std::ifstream in(std::string(folder) + "/" + file.substr(slash, end - slash) + ".ptx");
+    if (!in) continue;
+    std::fprintf(stderr, "simulated GPU loads another %s\n", file.c_str() + slash);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  return ptx;
 }
 
 CUresult launch(const Function& f, const std::uint32_t (&grid)[3], const std::uint32_t (&threads)[3],
@@ -163,7 +182,7 @@ CALL cuModuleLoadData(void** module, const void* image) {
   return guarded([&] {
     if (state().capturing != nullptr) return static_cast<CUresult>(captureUnsupported);
     try {
-      std::unique_ptr<Module> parsed = parse(ptxOf(image));
+      std::unique_ptr<Module> parsed = parse(ptxToLoad(image));
       for (const auto& [at, bytes] : parsed->variables) memory().addStatic(at, bytes);
       *module = parsed.get();
       modules.insert(std::move(parsed));
@@ -198,6 +217,13 @@ CALL cuFuncGetAttribute(int* value, int attribute, void* function) {
     return invalidValue;  // registers are the assembler's business
   return success;
 }
+CALL cuFuncGetParamInfo(void* function, std::size_t index, std::size_t* offset, std::size_t* bytes) {
+  const auto& sizes = static_cast<const Function*>(function)->kernel->params;
+  if (index >= sizes.size()) return invalidValue;
+  *offset = sizes[index].at;
+  if (bytes != nullptr) *bytes = sizes[index].bytes;
+  return success;
+}
 CALL cuFuncSetAttribute(void*, int attribute, int value) {
   return attribute == 8 && value <= sharedLimit() ? success : invalidValue;
 }
@@ -214,9 +240,10 @@ CALL cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsig
         threads > f.kernel->maxThreads || extra != nullptr ||
         shared + f.kernel->sharedBytes > static_cast<std::uint64_t>(sharedLimit()))
       return static_cast<CUresult>(invalidValue);
-    // One parameter, by the house's rule: its bytes are copied now.
+    // The bytes are copied now.
     std::vector<std::uint8_t> params(f.kernel->paramBytes);
-    if (!params.empty()) std::memcpy(params.data(), parameters[0], params.size());
+    for (std::size_t n = 0; n < f.kernel->params.size(); n++)
+      std::memcpy(params.data() + f.kernel->params[n].at, parameters[n], f.kernel->params[n].bytes);
     const std::array<std::uint32_t, 3> grid = {gx, gy, gz};
     const std::array<std::uint32_t, 3> block = {bx, by, bz};
     return enqueue(static_cast<Stream*>(stream), [f, grid, block, shared, params] {

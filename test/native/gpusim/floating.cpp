@@ -25,10 +25,13 @@ T finish(T x, std::uint8_t flags) {
 }
 
 float perturbed(float x, Warp& w) {
-  static const bool on = std::getenv("SECATEUR_GPUSIM_PERTURB") != nullptr;
+  static const char* const setting = std::getenv("SECATEUR_GPUSIM_PERTURB");
+  static const bool on = setting != nullptr && *setting == '1';
   if (!on || !std::isfinite(x) || x == 0) return x;
-  const auto ulps = static_cast<std::int32_t>(w.block->launch->random() % 5) - 2;
-  return as<float>(bits(static_cast<std::int32_t>(bits(x)) + ulps));
+  const int ulps = static_cast<int>(w.block->launch->random() % 5) - 2;
+  const float towards = std::copysign(ulps < 0 ? 0.0f : std::numeric_limits<float>::infinity(), x);
+  for (int n = 0; n < std::abs(ulps); n++) x = std::nextafter(x, towards);
+  return x;
 }
 
 template <class T, class F>

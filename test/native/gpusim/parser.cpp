@@ -161,7 +161,8 @@ class Parser {
     while (!accept(")")) {
       expect(".param");
       const Declared d = declaration();
-      locals_[d.name] = {Space::param, place(kernel_.paramBytes, d), d.bytes};
+      kernel_.params.push_back({Space::param, place(kernel_.paramBytes, d), d.bytes});
+      locals_[d.name] = kernel_.params.back();
       accept(",");
     }
     for (const Declared& d : moduleShared_) locals_[d.name] = {Space::shared, place(kernel_.sharedBytes, d), d.bytes};

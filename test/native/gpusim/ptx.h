@@ -84,7 +84,8 @@ struct Kernel {
   Row rows = 0;                            // in all
   std::map<Row, std::uint64_t> constants;  // rows that hold a constant
   std::map<Row, std::string> specials;     // rows that hold a special register
-  std::uint64_t paramBytes = 0;
+  std::vector<Variable> params;
+  std::uint64_t paramBytes = 0;   // in all
   std::uint64_t sharedBytes = 0;  // static
   std::uint64_t localBytes = 0;
   unsigned maxThreads = 1024;
