@@ -11,6 +11,7 @@ export const wordColumns = 32;
 
 export const matrixOf = (w: Shape): readonly [number, number] => [w[0] as number, sizeOf(w.slice(1))];
 
+/** Rows and columns of a weight that can be packed to 2:4; throws ERR_SHAPE_MISMATCH for any other. */
 export function checkMatrix(op: string, w: Shape, transposed: boolean): readonly [number, number] {
   if (w.length < 2) throw shapeError(op, `shape ${showShape(w)}`, 'at least two axes');
   const [rows, columns] = matrixOf(w);
