@@ -17,7 +17,7 @@ constexpr unsigned tileThreads = 256;
 constexpr int tileLanes = 32;
 constexpr int tilePacks = 8;
 // Threads of a block that adds up what chunks have left, and how many channels it has.
-constexpr unsigned partThreads = 1024;
+constexpr unsigned partThreads = 512;
 constexpr int partChannels = 32;
 
 }  // namespace secateur::cuda
