@@ -73,6 +73,7 @@ export const maxPool2dOp = defineOp({
       attrs: window([2, 2], [2, 2], [0, 0]),
       grad: false,
     },
+    { name: 'a large window', inputs: { x: [1, 18, 17, 8] }, attrs: window([17, 17], [1, 1], [0, 0]), grad: false },
     {
       name: 'special values',
       inputs: { x: { shape: [1, 4, 6, 1], values: [NaN, 1, -Infinity, -Infinity, Infinity, 2, 3, NaN, -0, 0] } },

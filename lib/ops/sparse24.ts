@@ -205,6 +205,11 @@ export const conv2d24Op = defineOp({
       attrs: { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], activation: 'relu' },
     },
     {
+      name: 'many tiles',
+      inputs: { x: [1, 12, 11, 32], values: [136, 16], meta: metaCase([136, 1]) },
+      attrs: { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], activation: 'none' },
+    },
+    {
       name: '3x3',
       inputs: { x: [2, 7, 6, 32], values: [40, 144], meta: metaCase([40, 9]) },
       attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'none' },
