@@ -27,6 +27,7 @@ try {
   const allowed = [
     /^dist\/(lib|src)\/[\w/]+\.(js|d\.ts)$/,
     /^native\/(src|cuda)\/[\w/]+\.(cpp|h|cu|cuh)$/,
+    /^native\/cuda\/images\.cmake$/,
     /^scripts\/build\.mjs$/,
     /^(package\.json|CMakeLists\.txt|binding\.gyp|README\.md|CHANGELOG\.md|LICENSE)$/,
   ];
