@@ -133,6 +133,34 @@ t.test('a tape that is dropped, run or not, frees what it saved', (t) => {
   t.end();
 });
 
+t.test('a scope around the forward pass: the same gradients, and memory that falls as backward proceeds', (t) => {
+  const x = tensor(ramp(1 << 18));
+  const weights = Array.from({ length: 12 }, () => tensor(ramp(1 << 18), { requiresGrad: true }));
+  const forward = (): Tensor => weights.reduce((y: Tensor, w) => y.mul(w).sigmoid(), x).sumTo([]);
+  const live: number[] = [];
+  const gradients = (run: () => Tensor): number[][] => {
+    scope(() => {
+      const loss = run();
+      live.length = 0;
+      loss.backward({ onGradReady: () => live.push(memory.stats().live) });
+    });
+    return weights.map((w) => {
+      const values = [...(w.grad as Tensor).data()];
+      w.grad?.dispose();
+      w.grad = undefined;
+      return values;
+    });
+  };
+  const plain = gradients(forward);
+  t.strictSame(
+    gradients(() => scope(forward)),
+    plain,
+  );
+  // Each layer holds one result until its gradient is there, and leaves one gradient.
+  t.ok(Math.max(...live) - Math.min(...live) <= 3 * (4 << 18), `live bytes on the way: ${live.join(' ')}`);
+  t.end();
+});
+
 t.test('a very long tape is freed and run without recursion', (t) => {
   const x = tensor([1], { requiresGrad: true });
   scope(() => {

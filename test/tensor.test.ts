@@ -325,6 +325,27 @@ t.test('casts saturate and cut', (t) =>
   }),
 );
 
+t.test('memory: large blocks are merged and split', (t) => {
+  memory.emptyCache();
+  const take = (n: number, mib: number): Tensor[] => Array.from({ length: n }, () => zeros([mib << 18]));
+  const give = (all: readonly Tensor[]): void => all.forEach((x) => x.dispose());
+  give(take(4, 40));
+  const { systemAllocations, live, cached } = memory.stats();
+  for (const [n, mib] of [
+    [1, 160],
+    [3, 50],
+    [2, 75],
+    [4, 40],
+  ] as const) {
+    const all = take(n, mib);
+    t.equal(memory.stats().live, live + n * mib * (1 << 20));
+    t.equal(memory.stats().cached, cached - n * mib * (1 << 20));
+    give(all);
+  }
+  t.equal(memory.stats().systemAllocations, systemAllocations, 'all fitted what four smaller ones had left');
+  t.end();
+});
+
 t.test('memory: bytes are counted, and a limit refuses', (t) => {
   memory.emptyCache();
   const before = memory.stats();

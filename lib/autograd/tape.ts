@@ -175,22 +175,29 @@ function runTape(root: Tensor, seed: Tensor, options: BackwardOptions): void {
     options.onGradReady?.(root);
     return;
   }
-  node.grads[root.gradIndex] = seed.share();
-  ready.push(node);
-  for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
-    const edges = next.edges;
-    step(next, edges, (leaf) => {
-      const left = (leaves.get(leaf) as number) - 1;
-      leaves.set(leaf, left);
-      if (left === 0) options.onGradReady?.(leaf);
-    });
-    for (const edge of edges) {
-      if (edge?.node === undefined) continue;
-      const left = (uses.get(edge.node) as number) - 1;
-      uses.set(edge.node, left);
-      if (left === 0) ready.push(edge.node);
+  // Until it has run, a node lives although the tensors it made are gone and the nodes that used them are freed.
+  const held = [...uses.keys()];
+  for (const other of held) other.refs++;
+  try {
+    node.grads[root.gradIndex] = seed.share();
+    ready.push(node);
+    for (let next = ready.pop(); next !== undefined; next = ready.pop()) {
+      const edges = next.edges;
+      step(next, edges, (leaf) => {
+        const left = (leaves.get(leaf) as number) - 1;
+        leaves.set(leaf, left);
+        if (left === 0) options.onGradReady?.(leaf);
+      });
+      for (const edge of edges) {
+        if (edge?.node === undefined) continue;
+        const left = (uses.get(edge.node) as number) - 1;
+        uses.set(edge.node, left);
+        if (left === 0) ready.push(edge.node);
+      }
+      if (options.retainGraph !== true) next.free();
     }
-    if (options.retainGraph !== true) next.free();
+  } finally {
+    for (const other of held) other.release();
   }
 }
 

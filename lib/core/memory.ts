@@ -19,7 +19,7 @@ export const memory = {
   setLimit(bytes: number, device: Device = 'cpu'): void {
     guarded(() => native.setLimit(deviceCode(device), bytes));
   },
-  /** Gives cached blocks back to the system. */
+  /** Gives cached memory back to the system, where a whole segment of it (256 MiB on the CPU) or a small block is free. */
   emptyCache(device: Device = 'cpu'): void {
     refuseCapture('emptyCache', device);
     flushReleases();

@@ -1,6 +1,6 @@
 import { noGrad } from '../autograd/tape.js';
 import { SecateurError } from '../core/errors.js';
-import type { Tensor } from '../core/tensor.js';
+import { enter, type Tensor } from '../core/tensor.js';
 import type { Module } from '../nn/module.js';
 import type { Batch, Clock, Context, Site } from './pruner.js';
 
@@ -69,7 +69,8 @@ function runModel(
     const forward = layer.forward.bind(layer);
     layer.forward = (...inputs) => {
       const y = forward(...inputs);
-      captured.set(name, y);
+      // A second owner: a model may free its layers' results before it returns.
+      captured.set(name, y.share());
       return y;
     };
     undo.push(() => {
@@ -87,8 +88,10 @@ function runModel(
   }
   try {
     model.eval();
-    return { output: noGrad(() => model.forward(input)), captured };
+    const output = noGrad(() => model.forward(input));
+    return { output, captured };
   } finally {
+    for (const t of captured.values()) enter(t);
     for (const restore of undo) restore();
     for (const [m, training] of before) m.training = training;
   }

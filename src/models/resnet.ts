@@ -3,7 +3,10 @@
 // ResNet-18 and -50 as in torchvision: its state-dict keys, the stride of a bottleneck on its 3x3 convolution (sections
 // 3.4 and 4.1), and the ResNet-20 of section 4.2 for small images, with identity shortcuts that drop pixels and pad
 // channels with zeros (option A).
+//
+// Each forward pass is a scope: what the tape saved is then freed as backward passes it, everything else at once.
 import { SecateurError, checkOptions } from '../../lib/core/errors.js';
+import { scope } from '../../lib/core/lifetime.js';
 import type { Tensor } from '../../lib/core/tensor.js';
 import { Conv2d } from '../../lib/nn/conv.js';
 import { kaimingNormal } from '../../lib/nn/init.js';
@@ -38,9 +41,11 @@ class BasicBlock extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const shortcut = this.downsample?.forward(x) ?? x;
-    const y = this.bn1.forwardRelu(this.conv1.forward(x));
-    return this.bn2.forwardRelu(this.conv2.forward(y), shortcut);
+    return scope(() => {
+      const shortcut = this.downsample?.forward(x) ?? x;
+      const y = this.bn1.forwardRelu(this.conv1.forward(x));
+      return this.bn2.forwardRelu(this.conv2.forward(y), shortcut);
+    });
   }
 }
 
@@ -67,10 +72,12 @@ class Bottleneck extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const shortcut = this.downsample?.forward(x) ?? x;
-    let y = this.bn1.forwardRelu(this.conv1.forward(x));
-    y = this.bn2.forwardRelu(this.conv2.forward(y));
-    return this.bn3.forwardRelu(this.conv3.forward(y), shortcut);
+    return scope(() => {
+      const shortcut = this.downsample?.forward(x) ?? x;
+      let y = this.bn1.forwardRelu(this.conv1.forward(x));
+      y = this.bn2.forwardRelu(this.conv2.forward(y));
+      return this.bn3.forwardRelu(this.conv3.forward(y), shortcut);
+    });
   }
 }
 
@@ -138,10 +145,12 @@ class ResNet extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    let y = this.bn1.forwardRelu(this.conv1.forward(x));
-    if (this.stem === 'imagenet') y = maxPool2d(y, 3, { stride: 2, padding: 1 });
-    for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage.forward(y);
-    return this.fc.forward(globalAvgPool2d(y));
+    return scope(() => {
+      let y = this.bn1.forwardRelu(this.conv1.forward(x));
+      if (this.stem === 'imagenet') y = maxPool2d(y, 3, { stride: 2, padding: 1 });
+      for (const stage of [this.layer1, this.layer2, this.layer3, this.layer4]) y = stage.forward(y);
+      return this.fc.forward(globalAvgPool2d(y));
+    });
   }
 }
 
@@ -197,8 +206,10 @@ class PlainBlock extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const y = this.bn1.forwardRelu(this.conv1.forward(x));
-    return this.bn2.forwardRelu(this.conv2.forward(y), this.#shortcut(x));
+    return scope(() => {
+      const y = this.bn1.forwardRelu(this.conv1.forward(x));
+      return this.bn2.forwardRelu(this.conv2.forward(y), this.#shortcut(x));
+    });
   }
 }
 
@@ -243,9 +254,11 @@ class SmallResNet extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    let y = this.bn1.forwardRelu(this.conv1.forward(x));
-    for (const stage of [this.layer1, this.layer2, this.layer3]) y = stage.forward(y);
-    return this.fc.forward(globalAvgPool2d(y));
+    return scope(() => {
+      let y = this.bn1.forwardRelu(this.conv1.forward(x));
+      for (const stage of [this.layer1, this.layer2, this.layer3]) y = stage.forward(y);
+      return this.fc.forward(globalAvgPool2d(y));
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -26,15 +27,12 @@ std::size_t rounded(std::size_t bytes) {
 // The exponent of a small block's size.
 int classOf(std::size_t bytes) { return __builtin_ctzll(bytes); }
 
-// A pooled large block may serve a request of at least 3/4 of its size.
-bool fits(std::size_t have, std::size_t want) { return have - want <= have / 4; }
-
 std::string megabytes(std::size_t bytes) { return std::to_string((bytes + 0xfffff) >> 20) + " MiB"; }
 
 }  // namespace
 
 Allocator::Allocator(MemorySource& source, Queue& queue, const char* device)
-    : source_(source), queue_(queue), device_(device) {
+    : source_(source), queue_(queue), device_(device), pool_(source) {
   const char* off = std::getenv("SECATEUR_NO_CACHE");
   caching_ = off == nullptr || std::strcmp(off, "1") != 0;
 }
@@ -45,59 +43,64 @@ std::size_t Allocator::limit() {
   return stats_.limit;
 }
 
-bool Allocator::fromPool(Pool& pool, std::size_t want, bool hostWritable, Block* block) {
-  const std::uint64_t done = queue_.completed();
-  if (want <= small) {
-    std::vector<Block>& list = pool.small[classOf(want)];
-    if (list.empty()) return false;
-    // The host wants one that no queued kernel may touch: the one freed longest ago.
-    const std::size_t at = hostWritable ? 0 : list.size() - 1;
-    if (hostWritable && list[at].freedAt > done) return false;
-    *block = list[at];
-    list.erase(list.begin() + static_cast<std::ptrdiff_t>(at));
-    return true;
-  }
-  for (auto it = pool.large.lower_bound(want); it != pool.large.end() && fits(it->first, want); ++it) {
-    if (hostWritable && it->second.freedAt > done) continue;
-    *block = it->second;
-    pool.large.erase(it);
-    return true;
-  }
-  return false;
+MemoryStats Allocator::stats() {
+  limit();
+  MemoryStats now = stats_;
+  now.cached = cached();
+  return now;
 }
 
-void Allocator::toPool(Pool& pool, Block block) {
-  if (block.bytes <= small) {
-    pool.small[classOf(block.bytes)].push_back(block);
-  } else {
-    pool.large.emplace(block.bytes, block);
+std::size_t Allocator::cached() const {
+  std::size_t bytes = smallFree_ + keptBytes_ + pool_.heap.freeBytes();
+  for (const auto& entry : captures_) bytes += entry.second.heap.freeBytes();
+  return bytes;
+}
+
+Allocator::Pool& Allocator::poolOf(std::uint32_t capture) {
+  const auto found = captures_.find(capture);
+  return found == captures_.end() ? pool_ : found->second;
+}
+
+bool Allocator::fromPool(Pool& pool, std::size_t want, bool hostWritable, Block* block) {
+  const std::uint64_t before = hostWritable ? queue_.completed() : UINT64_MAX;
+  if (want > small) {
+    block->data = pool.heap.take(want, before);
+    return block->data != nullptr;
   }
+  std::vector<Block>& list = pool.small[classOf(want)];
+  if (list.empty()) return false;
+  // The host wants one that no queued kernel may touch: the one freed longest ago.
+  const std::size_t at = hostWritable ? 0 : list.size() - 1;
+  if (list[at].freedAt > before) return false;
+  block->data = list[at].data;
+  list.erase(list.begin() + static_cast<std::ptrdiff_t>(at));
+  smallFree_ -= want;
+  return true;
+}
+
+bool Allocator::fromSystem(std::size_t want, bool hostWritable, Block* block) {
+  if (stats_.live + cached() + want > limit()) return false;
+  if (!caching_ || want <= small) {
+    block->data = source_.fromSystem(want);
+  } else {
+    block->data = poolOf(capturing_).heap.grow(want, hostWritable ? queue_.completed() : UINT64_MAX);
+  }
+  return block->data != nullptr;
 }
 
 Block Allocator::allocate(std::size_t bytes, bool hostWritable) {
-  const std::size_t want = caching_ ? rounded(bytes) : bytes == 0 ? 1 : bytes;
   Block block;
-  if (caching_ && fromPool(capturing_ == 0 ? pool_ : captures_[capturing_], want, hostWritable, &block)) {
-    stats_.cached -= block.bytes;
-  } else {
-    block.bytes = want;
-    block.capture = capturing_;
-    const auto room = [&] { return stats_.live + stats_.cached + want <= limit(); };
-    if (!room() && capturing_ == 0) {
+  block.bytes = caching_ ? rounded(bytes) : bytes == 0 ? 1 : bytes;
+  block.capture = capturing_;
+  if (!caching_ || !fromPool(poolOf(capturing_), block.bytes, hostWritable, &block)) {
+    if (!fromSystem(block.bytes, hostWritable, &block) && capturing_ == 0) {
       queue_.wait();
       trim();
-    }
-    if (room()) {
-      block.data = source_.fromSystem(want);
-      if (block.data == nullptr && capturing_ == 0) {
-        queue_.wait();
-        trim();
-        block.data = source_.fromSystem(want);
-      }
+      fromSystem(block.bytes, hostWritable, &block);
     }
     if (block.data == nullptr) {
       throw Error("ERR_OOM", std::string("out of memory on ") + device_ + ": " + megabytes(bytes) + " requested, " +
-                                 megabytes(stats_.live) + " live, " + megabytes(stats_.cached) + " cached, limit " +
+                                 megabytes(stats_.live) + " live, " + megabytes(cached()) + " cached, limit " +
                                  megabytes(limit()) +
                                  ". Use a smaller batch, dispose tensors, or raise the limit with memory.setLimit.");
     }
@@ -109,53 +112,55 @@ Block Allocator::allocate(std::size_t bytes, bool hostWritable) {
   return block;
 }
 
-void Allocator::release(Block block) {
-  stats_.live -= block.bytes;
-  // A step that is gone has no pool any more.
-  if (block.capture != 0 && captures_.count(block.capture) == 0) block.capture = 0;
-  // What belongs to a captured step is written to again by its replays.
-  if (!caching_ && capturing_ == 0 && block.capture == 0) {
+void Allocator::giveBack(Block block) {
+  if (!caching_) {
     queue_.drain();
     source_.toSystem(block.data);
     return;
   }
-  stats_.cached += block.bytes;
   block.freedAt = queue_.enqueued();
-  // What a step frees while it is captured may be read by its recorded kernels.
-  if (capturing_ != 0) block.capture = capturing_;
-  toPool(block.capture == 0 ? pool_ : captures_[block.capture], block);
+  Pool& pool = poolOf(block.capture);
+  if (block.bytes > small) return pool.heap.give(block.data, block.freedAt);
+  smallFree_ += block.bytes;
+  pool.small[classOf(block.bytes)].push_back(block);
+}
+
+void Allocator::release(Block block) {
+  stats_.live -= block.bytes;
+  // What belongs to a captured step is written to again by its replays, and what a step frees while it is captured may
+  // be read by its recorded kernels.
+  const std::uint32_t holder = capturing_ != 0 ? capturing_ : block.capture;
+  const auto captured = captures_.find(holder);
+  if (captured == captures_.end() || (caching_ && holder == block.capture)) return giveBack(block);
+  captured->second.kept.push_back(block);
+  keptBytes_ += block.bytes;
 }
 
 void Allocator::forget(std::uint32_t capture) {
   const auto found = captures_.find(capture);
   if (found == captures_.end()) return;
-  Pool freed = std::move(found->second);
-  captures_.erase(found);
-  const auto give = [&](Block block) {
-    block.capture = 0;
-    if (!caching_) {
-      stats_.cached -= block.bytes;
-      source_.toSystem(block.data);
-      return;
+  pool_.heap.absorb(found->second.heap, queue_.enqueued());
+  for (std::size_t i = 0; i < std::size(pool_.small); i++) {
+    for (Block& block : found->second.small[i]) {
+      block.freedAt = queue_.enqueued();
+      pool_.small[i].push_back(block);
     }
-    block.freedAt = queue_.enqueued();
-    toPool(pool_, block);
-  };
-  for (const std::vector<Block>& list : freed.small) {
-    for (const Block& block : list) give(block);
   }
-  for (const auto& entry : freed.large) give(entry.second);
+  const std::vector<Block> kept = std::move(found->second.kept);
+  captures_.erase(found);
+  for (const Block& block : kept) {
+    keptBytes_ -= block.bytes;
+    giveBack(block);
+  }
 }
 
 void Allocator::trim() {
-  const auto free = [&](const Block& block) {
-    source_.toSystem(block.data);
-    stats_.cached -= block.bytes;
-  };
-  for (const auto& entry : pool_.large) free(entry.second);
-  pool_.large.clear();
+  pool_.heap.trim();
   for (std::vector<Block>& list : pool_.small) {
-    for (const Block& block : list) free(block);
+    for (const Block& block : list) {
+      source_.toSystem(block.data);
+      smallFree_ -= block.bytes;
+    }
     list.clear();
   }
 }

@@ -7,6 +7,8 @@
 // While a step is captured, what is allocated and freed stays with the capture: a replay writes to the same addresses,
 // whoever may have got them meanwhile.
 //
+// Small blocks have sizes of powers of two and are kept apart; large ones are split and merged (heap.h).
+//
 // SECATEUR_NO_CACHE=1 gives every tensor memory of its exact size from the system and frees it at once (after waiting
 // for the queue): slow, and what a memory checker needs to see the bounds.
 #pragma once
@@ -15,19 +17,11 @@
 #include <map>
 #include <vector>
 
+#include "core/heap.h"
+
 namespace secateur {
 
 class Queue;
-
-// Where an allocator gets its memory.
-class MemorySource {
- public:
-  virtual ~MemorySource() = default;
-  // Null when there is none.
-  virtual void* fromSystem(std::size_t bytes) = 0;
-  virtual void toSystem(void* data) = 0;
-  virtual std::size_t capacity() = 0;
-};
 
 struct MemoryStats {
   std::size_t live = 0;
@@ -62,26 +56,30 @@ class Allocator {
   // Between these two, memory belongs to the captured step of this number (not 0).
   void beginCapture(std::uint32_t capture) {
     capturing_ = capture;
-    captures_[capture];
+    captures_.try_emplace(capture, source_);
   }
   void endCapture() { capturing_ = 0; }
   // The step is gone: its free memory serves everybody again, the rest when it is freed.
   void forget(std::uint32_t capture);
-  MemoryStats stats() {
-    limit();
-    return stats_;
-  }
+  MemoryStats stats();
   void resetPeak() { stats_.peak = stats_.live; }
   void setLimit(std::size_t bytes) { stats_.limit = bytes; }
 
  private:
   struct Pool {
-    // Small blocks by the power of two of their size, the last freed first; large ones by size.
+    explicit Pool(MemorySource& source) : heap(source) {}
+    // By the power of two of their size, the last freed first.
     std::vector<Block> small[32];
-    std::multimap<std::size_t, Block> large;
+    Heap heap;
+    // Freed while this step was captured, from elsewhere: its recorded kernels may read them.
+    std::vector<Block> kept;
   };
+  // The pool that a block of this captured step is in.
+  Pool& poolOf(std::uint32_t capture);
   bool fromPool(Pool& pool, std::size_t want, bool hostWritable, Block* block);
-  void toPool(Pool& pool, Block block);
+  bool fromSystem(std::size_t want, bool hostWritable, Block* block);
+  void giveBack(Block block);
+  std::size_t cached() const;
   std::size_t limit();
 
   MemorySource& source_;
@@ -91,6 +89,9 @@ class Allocator {
   Pool pool_;
   std::map<std::uint32_t, Pool> captures_;
   std::uint32_t capturing_ = 0;
+  // Bytes of all free small blocks, and of all that are kept.
+  std::size_t smallFree_ = 0;
+  std::size_t keptBytes_ = 0;
   MemoryStats stats_;
 };
 

@@ -1,6 +1,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/device.h"
@@ -49,6 +50,9 @@ class CpuDevice final : public Device {
   }
 
   void toSystem(void* data) override { std::free(data); }
+
+  // What nobody touches costs an address only, and neighbours can be merged.
+  std::size_t segment(std::size_t bytes) override { return std::max(bytes, std::size_t{256} << 20); }
 
   std::size_t capacity() override {
     return static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
