@@ -119,7 +119,7 @@ if (time(at('build', 'Release', 'secateur.node')) < native) {
 }
 
 const backend = existsSync(at('build', 'Release', 'libsecateur_cuda.so'));
-const simulator = newest(at('test', 'native', 'gpusim'), /\.(cpp|h|txt)$/);
+const simulator = newest(at('test', 'native'), /\.(cpp|h|txt)$/);
 if (process.argv.includes('--gpusim') && backend && time(at('build-gpusim', 'libcuda.so.1')) < simulator) {
   console.error('secateur: building the simulated GPU');
   run(process.execPath, [at('scripts', 'build.mjs'), '--gpusim']);
