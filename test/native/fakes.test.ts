@@ -60,6 +60,17 @@ t.test('the stand-ins refuse wrong uses and take right ones', { skip }, (t) => {
   t.end();
 });
 
+t.test('ranks meet in collectives through the table of NCCL, and wrong uses are refused', { skip }, (t) => {
+  const { status, out, calls } = run(fake('ranks'), [], { SECATEUR_LIBNCCL: fake('libnccl.so') });
+  t.equal(status, 0, 'it runs to its end');
+  const lines = out.split('\n').filter((line) => /^(ok|WRONG) /.test(line));
+  t.ok(lines.length > 25, 'there are uses');
+  for (const line of lines) t.match(line, /^ok /, line.replace(/^\w+ /, ''));
+  // Four of three ranks, one of two and one of one: whoever comes last does the work.
+  t.match(calls, { nccl: 6 });
+  t.end();
+});
+
 t.test('conformance with the libraries', { skip }, (t) => {
   const { status, out, calls } = run(process.execPath, [join(root, 'dist/test/ops.conform.test.js')], {
     SECATEUR_TEST_DEVICE: 'cuda',

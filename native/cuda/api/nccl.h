@@ -12,6 +12,9 @@ using NcclCommunicator = struct ncclComm*;
 struct NcclUniqueId {
   char internal[128];
 };
+constexpr int ncclDone = 0;
+constexpr int ncclI32 = 2, ncclF32 = 7, ncclBf16 = 9;
+constexpr int ncclAdd = 0, ncclMultiply = 1, ncclLargest = 2, ncclSmallest = 3, ncclMean = 4;
 
 // X(result, entry point, member, parameters).
 #define SECATEUR_NCCL(X)                                                                                          \

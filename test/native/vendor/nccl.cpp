@@ -13,3 +13,8 @@ namespace ours = secateur::cuda;
 SECATEUR_NCCL(SECATEUR_CHECK)
 
 static_assert(sizeof(ours::NcclUniqueId) == sizeof(ncclUniqueId), "identifier of a group");
+static_assert(ours::ncclDone == ncclSuccess, "success");
+static_assert(ours::ncclI32 == ncclInt32 && ours::ncclF32 == ncclFloat32 && ours::ncclBf16 == ncclBfloat16, "types");
+static_assert(ours::ncclAdd == ncclSum && ours::ncclMultiply == ncclProd && ours::ncclLargest == ncclMax &&
+                  ours::ncclSmallest == ncclMin && ours::ncclMean == ncclAvg,
+              "operations");
