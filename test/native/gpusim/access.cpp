@@ -79,6 +79,71 @@ std::string hex(std::uint64_t x) {
   return out.str();
 }
 
+bool sameStep(const Moment& a, const Moment& b) {
+  return a.block == b.block && a.thread / lanes == b.thread / lanes && a.barriers == b.barriers &&
+         a.warpSyncs == b.warpSyncs;
+}
+
+// Whether the earlier access of these bytes and this one, not both reads, are a race.
+bool conflicts(const Touch& earlier, const Touch& now, const Warp& w, int lane) {
+  const int both = earlier.bytes & now.bytes;
+  if (both == 0 || (earlier.strong && now.strong)) return false;
+  if (!sameStep(earlier.at, now.at)) return !comesBefore(earlier.at, w, lane);
+  for (int k = 0; k < 4; k++) {
+    if ((both >> k & 1) != 0 && earlier.lane[k] != now.lane[k]) return true;
+  }
+  return false;
+}
+
+bool joinLanes(Touch& earlier, const Touch& now) {
+  if (earlier.bytes == 0 || !sameStep(earlier.at, now.at)) return false;
+  for (int k = 0; k < 4; k++) {
+    if ((now.bytes >> k & 1) == 0) continue;
+    const bool other = (earlier.bytes >> k & 1) != 0 && earlier.lane[k] != now.lane[k];
+    earlier.lane[k] = other ? manyLanes : now.lane[k];
+  }
+  earlier.at = now.at;
+  earlier.bytes |= now.bytes;
+  earlier.strong = earlier.strong && now.strong;
+  return true;
+}
+
+void noteRead(WordShadow& s, const Touch& now, const Warp& w, int lane) {
+  for (Touch& earlier : s.read) {
+    if (joinLanes(earlier, now)) return;
+    if (earlier.bytes != 0 && !comesBefore(earlier.at, w, lane)) continue;
+    earlier = now;
+    return;
+  }
+  s.read[1] = now;
+}
+
+void noteWrite(WordShadow& s, const Touch& now) {
+  // Of a word written in parts only those of one warp are remembered.
+  if (!joinLanes(s.written, now)) s.written = now;
+  if (!now.strong && now.bytes == 15) s.read[0] = s.read[1] = {};
+}
+
+// Calls race(earlier, what it did) if something that is not ordered has touched the word, and notes this access.
+template <class Race>
+void checkWord(WordShadow& s, const Touch& now, const Warp& w, int lane, bool reads, Race race) {
+  if (conflicts(s.written, now, w, lane)) race(s.written, " wrote it");
+  if (reads) return noteRead(s, now, w, lane);
+  for (const Touch& earlier : s.read) {
+    if (conflicts(earlier, now, w, lane)) race(earlier, " read it");
+  }
+  noteWrite(s, now);
+}
+
+Touch touch(const Warp& w, const Instruction& i, int lane, std::uint64_t at, std::uint32_t bytes) {
+  Touch now;
+  now.at = momentOf(w, lane);
+  std::memset(now.lane, lane, sizeof(now.lane));
+  now.strong = (i.order & strong) != 0;
+  now.bytes = bytes >= 4 ? 15 : static_cast<std::uint8_t>(((1u << bytes) - 1) << at % 4);
+  return now;
+}
+
 void checkShared(Warp& w, const Instruction& i, int lane, std::uint64_t at, std::uint32_t bytes, Access access) {
   Block& b = *w.block;
   if (access != Access::write) {
@@ -90,96 +155,47 @@ void checkShared(Warp& w, const Instruction& i, int lane, std::uint64_t at, std:
   }
   if (access != Access::read) std::memset(b.initialised.data() + at, 1, bytes);
   if (!b.launch->checkRaces) return;
-  const auto me = static_cast<std::uint32_t>(w.thread(lane));
+  const Touch now = touch(w, i, lane, at, bytes);
   for (std::uint64_t word = at / 4; word <= (at + bytes - 1) / 4; word++) {
-    Shadow& s = b.shadow[word];
-    const auto conflicts = [&](std::uint32_t other, std::uint32_t epoch, std::uint32_t warpEpoch) {
-      if (other == me || epoch != b.epoch) return false;
-      return other / lanes != me / lanes || warpEpoch == w.epoch;
-    };
+    SharedShadow& s = b.shadow[word];
     if (s.pending)
       fault(w, i, lane, launchFailed, "touches shared memory that an asynchronous copy has not reached yet");
-    const bool withWriter = s.written && conflicts(s.writer, s.writeEpoch, s.writeWarpEpoch);
-    if (withWriter && !(s.atomic && access == Access::atomic))
+    checkWord(s, now, w, lane, access == Access::read, [&](const Touch& earlier, const char* did) {
       fault(w, i, lane, launchFailed,
-            "race on shared memory (offset " + std::to_string(word * 4) + "): thread " + std::to_string(s.writer) +
-                " wrote it and no barrier lies between");
-    if (access == Access::read) {
-      const bool same = s.readEpoch == b.epoch;
-      s.readByMany = same && (s.readByMany || (s.reader != me && s.reader / lanes != me / lanes));
-      s.reader = me;
-      s.readEpoch = b.epoch;
-      s.readWarpEpoch = w.epoch;
-    } else {
-      const bool byMany = s.readEpoch == b.epoch && s.readByMany;
-      // Bytes of one word may belong to several threads; words of readers are not told apart.
-      if (bytes >= 4 && access == Access::write &&
-          (byMany || (s.readEpoch != 0 && conflicts(s.reader, s.readEpoch, s.readWarpEpoch))))
-        fault(w, i, lane, launchFailed,
-              "race on shared memory (offset " + std::to_string(word * 4) + "): thread " + std::to_string(s.reader) +
-                  " read it and no barrier lies between");
-      if (bytes < 4 && access == Access::write) continue;
-      s.written = true;
-      s.atomic = access == Access::atomic;
-      s.writer = me;
-      s.writeEpoch = b.epoch;
-      s.writeWarpEpoch = w.epoch;
-    }
+            "race on shared memory (offset " + std::to_string(word * 4) + "): thread " +
+                std::to_string(earlier.at.thread) + did + " and no barrier lies between");
+    });
   }
 }
 
 void checkGlobal(Warp& w, const Instruction& i, int lane, Allocation& a, std::uint64_t address, std::uint32_t bytes,
                  Access access) {
-  Block& b = *w.block;
-  Launch& launch = *b.launch;
-  if (access == Access::atomic) b.lastAcquire = ++launch.time;
-  if (!launch.checkRaces || bytes < 4) return;
+  Launch& launch = *w.block->launch;
+  if (!launch.checkRaces) return;
   if (a.shadow == nullptr) a.shadow = std::make_unique<GlobalShadow[]>(a.bytes / 4 + 1);
-  const auto me = static_cast<std::uint32_t>(w.thread(lane));
+  const Touch now = touch(w, i, lane, address, bytes);
   for (std::uint64_t word = (address - a.at) / 4; word <= (address - a.at + bytes - 1) / 4; word++) {
     GlobalShadow& s = a.shadow[word];
     if (s.launch != launch.number) {
       s = {};
       s.launch = launch.number;
     }
-    // Another thread's access came before this one if a barrier lies between (same block), or if its block published
-    // its writes (a fence) and this block looked (an atomic) afterwards.
-    const auto unordered = [&](std::uint32_t thread, std::uint32_t block, std::uint32_t epoch, std::uint64_t time) {
-      if (block == b.number) return thread != me && epoch == b.epoch && thread / lanes != me / lanes;
-      return b.lastAcquire <= time;
-    };
-    // Writes become visible to other blocks with the fence after them; `writeTime` grows only with fences.
-    if (s.written && !(s.atomic && access == Access::atomic) &&
-        unordered(s.writer, s.writerBlock, s.writeEpoch, s.writeTime)) {
+    checkWord(s, now, w, lane, access == Access::read, [&](const Touch& earlier, const char* did) {
+      const bool here = earlier.at.block == now.at.block;
       fault(w, i, lane, launchFailed,
-            "race on global memory at " + hex(address) + ": thread " + std::to_string(s.writer) + " of block " +
-                std::to_string(s.writerBlock) + " wrote it" +
-                (s.writerBlock == b.number ? " and no barrier lies between"
-                                           : " and no fence with an atomic orders the two"));
-    }
-    if (access == Access::read) {
-      s.manyReaders = s.read && (s.manyReaders || s.readerBlock != b.number);
-      s.read = true;
-      s.reader = me;
-      s.readerBlock = b.number;
-      s.readEpoch = b.epoch;
-    } else {
-      if (access == Access::write && s.read && (s.readerBlock != b.number || s.reader != me)) {
-        const bool race =
-            s.readerBlock == b.number ? s.readEpoch == b.epoch && s.reader / lanes != me / lanes : b.lastAcquire == 0;
-        if (race)
-          fault(w, i, lane, launchFailed,
-                "race on global memory at " + hex(address) + ": thread " + std::to_string(s.reader) + " of block " +
-                    std::to_string(s.readerBlock) + " reads it");
-      }
-      s.written = true;
-      s.atomic = access == Access::atomic;
-      s.writer = me;
-      s.writerBlock = b.number;
-      s.writeEpoch = b.epoch;
-      s.writeTime = launch.time;
-    }
+            "race on global memory at " + hex(a.at + word * 4) + ": thread " + std::to_string(earlier.at.thread) +
+                " of block " + std::to_string(earlier.at.block) + did +
+                (here ? " and no barrier lies between"
+                      : " and nothing orders the two: no fence with a strong write behind it there, or no strong read "
+                        "with a fence behind it here"));
+    });
+    if (access == Access::read) continue;
+    if (s.published && !now.strong) launch.published.erase(a.at + word * 4);
+    s.published = now.strong;
   }
+  if (!now.strong) return;
+  if (access != Access::write) notice(w, lane, address, (i.order & acquires) != 0);
+  if (access != Access::read) publish(w, lane, address, access == Access::atomic, (i.order & releases) != 0);
 }
 
 }  // namespace

@@ -52,9 +52,8 @@ void barrier(Warp& w, const Instruction& i, std::uint32_t mask) {
   if (w.atBarrier != w.running) w.converged = false;
 }
 
-void fence(Warp& w, const Instruction&, std::uint32_t) {
-  Launch& launch = *w.block->launch;
-  w.block->lastFence = ++launch.time;
+void fence(Warp& w, const Instruction&, std::uint32_t mask) {
+  eachLane(mask, [&](int l) { fenceLane(w, l); });
 }
 
 void nothing(Warp&, const Instruction&, std::uint32_t) {}
@@ -73,7 +72,7 @@ bool controlFamily(const Words& words, Instruction& i) {
   else if ((op == "bar" || op == "barrier") && has(words, "sync") && !has(words, "warp"))
     i.run = barrier;
   else if (op == "membar" || op == "fence")
-    i.run = has(words, "cta") || (op == "membar" && has(words, "cta")) ? nothing : fence;
+    i.run = has(words, "cta") || has(words, "cluster") ? nothing : fence;
   else if (op == "nanosleep" || op == "prefetch" || op == "pmevent")
     i.run = nothing;
   else {

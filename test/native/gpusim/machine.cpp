@@ -109,6 +109,7 @@ void step(Warp& w, std::uint32_t mask) {
   Launch& launch = *w.block->launch;
   const Instruction& i = launch.kernel->code[w.pc];
   launch.counters.instructions[static_cast<int>(i.kind)]++;
+  launch.time++;
   std::uint32_t active = mask;
   if (i.guard != noRow) {
     const std::uint64_t* p = w.rows[i.guard];
@@ -155,7 +156,10 @@ bool passBarrier(Block& b) {
     join(w);
     w.epoch++;
   }
-  if (any) b.epoch++;
+  if (any) {
+    b.epoch++;
+    shareInBlock(b);
+  }
   return any;
 }
 

@@ -7,9 +7,11 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "counters.h"
+#include "order.h"
 #include "ptx.h"
 
 namespace gpusim {
@@ -53,7 +55,7 @@ struct Warp {
   bool converged = true;
   std::uint32_t pc = 0;  // while converged
   std::uint32_t pcs[lanes] = {};
-  std::uint32_t epoch = 1;  // counts the moments at which the warp's lanes were in step
+  std::uint32_t epoch = 1;  // counts barriers and bar.warp.sync, which order the lanes' accesses of memory
   std::unique_ptr<Lanes[]> rows;
   std::deque<std::vector<PendingCopy>> copyGroups;
   std::vector<PendingCopy> copies;
@@ -64,10 +66,25 @@ struct Warp {
   void wait(std::uint32_t mask) { waiting |= mask; }
 };
 
-struct Shadow {  // of a word of shared memory
-  std::uint32_t writer = 0, writeEpoch = 0, writeWarpEpoch = 0;
-  std::uint32_t reader = 0, readEpoch = 0, readWarpEpoch = 0;
-  bool written = false, atomic = false, readByMany = false, pending = false;
+constexpr std::uint8_t manyLanes = 255;
+// An access of a word of memory, or those that the lanes of a warp made before they were next in step.
+struct Touch {
+  Moment at;                  // of the last of them
+  std::uint8_t lane[4] = {};  // that touched each of its bytes, or manyLanes
+  std::uint8_t bytes = 0;     // that were touched, a bit each; 0: none was
+  bool strong = false;        // atomic or volatile
+};
+// What a word saw last, to find races between threads.
+struct WordShadow {
+  Touch written;
+  Touch read[2];  // two that nothing orders, where there are such
+};
+struct SharedShadow : WordShadow {
+  bool pending = false;  // a copy to it is under way
+};
+struct GlobalShadow : WordShadow {
+  std::uint32_t launch = 0;
+  bool published = false;  // something may have been released there
 };
 
 struct Block {
@@ -77,19 +94,12 @@ struct Block {
   std::uint32_t epoch = 1;  // counts barriers
   std::vector<std::uint8_t> shared;
   std::vector<std::uint8_t> initialised;  // a byte for each byte of shared memory
-  std::vector<Shadow> shadow;
+  std::vector<SharedShadow> shadow;
   std::vector<Warp> warps;
-  std::uint64_t lastFence = 0;    // when this block last made its writes visible to all
-  std::uint64_t lastAcquire = 0;  // when it last looked at what others made visible
+  // What all its threads know of others, and what single ones do beyond that.
+  SeenPtr known;
+  std::vector<ThreadOrder> order;
   bool done() const;
-};
-
-// What a word of global memory saw last, to find races between threads.
-struct GlobalShadow {
-  std::uint32_t launch = 0, writer = 0, writerBlock = 0, writeEpoch = 0;
-  std::uint64_t writeTime = 0;
-  std::uint32_t reader = 0, readerBlock = 0, readEpoch = 0;
-  bool written = false, read = false, atomic = false, manyReaders = false;
 };
 
 struct Allocation {
@@ -132,7 +142,9 @@ struct Launch {
   std::vector<std::uint8_t> params;
   std::mt19937_64 random;
   bool checkRaces = true;
-  std::uint64_t time = 1;  // counts fences
+  std::uint64_t time = 0;  // counts instructions
+  // What was released on a word, by its address.
+  std::unordered_map<std::uint64_t, SeenPtr> published;
   Counters counters;
 
   void run();

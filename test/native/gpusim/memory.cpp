@@ -8,8 +8,6 @@ namespace gpusim {
 
 namespace {
 
-constexpr std::uint8_t isVolatile = 1;
-
 Space wordSpace(const Words& words) {
   for (const std::string& word : words) {
     if (word == "global") return Space::global;
@@ -41,13 +39,12 @@ void load(Warp& w, const Instruction& i, std::uint32_t mask) {
   const std::uint32_t bytes = size * i.vector;
   std::uint64_t addresses[lanes];
   bool global = false;
-  const Access access = (i.flags & isVolatile) != 0 ? Access::atomic : Access::read;
   eachLane(mask, [&](int l) {
     const std::uint64_t at = base[l] + static_cast<std::uint64_t>(i.immediate);
     addresses[l] = at;
     global = global || countsAsGlobal(i.space, at);
     const std::uint8_t* from = i.space == Space::constant ? reinterpret_cast<const std::uint8_t*>(at)
-                                                          : reach(w, i, l, i.space, at, bytes, access);
+                                                          : reach(w, i, l, i.space, at, bytes, Access::read);
     for (int k = 0; k < i.vector; k++) {
       if (i.dst[k] != noRow) w.row(i.dst[k])[l] = widen(from + static_cast<std::uint32_t>(k) * size, i.type);
     }
@@ -61,12 +58,11 @@ void store(Warp& w, const Instruction& i, std::uint32_t mask) {
   const std::uint32_t bytes = size * i.vector;
   std::uint64_t addresses[lanes];
   bool global = false;
-  const Access access = (i.flags & isVolatile) != 0 ? Access::atomic : Access::write;
   eachLane(mask, [&](int l) {
     const std::uint64_t at = base[l] + static_cast<std::uint64_t>(i.immediate);
     addresses[l] = at;
     global = global || countsAsGlobal(i.space, at);
-    std::uint8_t* to = reach(w, i, l, i.space, at, bytes, access);
+    std::uint8_t* to = reach(w, i, l, i.space, at, bytes, Access::write);
     for (int k = 0; k < i.vector; k++)
       std::memcpy(to + static_cast<std::uint32_t>(k) * size, &w.row(i.src[1 + k])[l], size);
   });
@@ -206,11 +202,18 @@ bool memoryFamily(const Words& words, Instruction& i) {
     i.run = isSpace;
     return true;
   }
-  if (op == "atom" || op == "red") return atomicFamily(words, i);
-  i.vector = has(words, "v8") ? 8 : has(words, "v4") ? 4 : has(words, "v2") ? 2 : 1;
-  for (const char* strong : {"volatile", "relaxed", "acquire", "release"}) {
-    if (has(words, strong)) i.flags |= isVolatile;
+  for (const char* word : {"volatile", "relaxed", "acquire", "release", "acq_rel"}) {
+    if (has(words, word)) i.order |= strong;
   }
+  if (has(words, "acquire") || has(words, "acq_rel")) i.order |= acquires;
+  if (has(words, "release") || has(words, "acq_rel")) i.order |= releases;
+  // What is strong within a block only would have to be told apart from what is strong for all.
+  if (i.space != Space::shared && (has(words, "cta") || has(words, "cluster"))) return false;
+  if (op == "atom" || op == "red") {
+    i.order |= strong;
+    return atomicFamily(words, i);
+  }
+  i.vector = has(words, "v8") ? 8 : has(words, "v4") ? 4 : has(words, "v2") ? 2 : 1;
   i.run = op == "st" ? store : load;
   return true;
 }

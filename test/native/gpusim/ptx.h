@@ -39,6 +39,9 @@ Type typeOf(const std::string& word);  // Type::none when it names none
 
 enum class Space : std::uint8_t { generic, global, shared, local, param, constant };
 
+// What an access of memory promises to other threads.
+enum Order : std::uint8_t { strong = 1, acquires = 2, releases = 4 };
+
 // Classes the counters keep apart.
 enum class Class : std::uint8_t { integer, floating, conversion, special, memory, control, warp, tensor, count };
 
@@ -60,6 +63,7 @@ struct Instruction {
   std::uint8_t vector = 1;
   Class kind = Class::integer;
   std::uint8_t flags = 0;  // meaning depends on the family
+  std::uint8_t order = 0;  // of an access of memory: bits of Order
   std::uint8_t dsts = 0;
   std::uint8_t srcs = 0;
   Row dst[8] = {noRow, noRow, noRow, noRow, noRow, noRow, noRow, noRow};

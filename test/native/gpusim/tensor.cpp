@@ -16,7 +16,6 @@ namespace {
 void wholeWarp(Warp& w, const Instruction& i, std::uint32_t mask) {
   if (mask != allLanes)
     fault(w, i, mask == 0 ? 0 : __builtin_ctz(mask), launchFailed, "needs all 32 lanes of the warp, together");
-  w.epoch++;
 }
 
 float half(std::uint64_t word, int upper, Type t) {
@@ -175,13 +174,11 @@ void land(Warp& w, const std::vector<PendingCopy>& group) {
   for (const PendingCopy& copy : group) {
     std::memcpy(b.shared.data() + copy.to, copy.data, copy.bytes);
     for (std::uint32_t word = copy.to / 4; word < (copy.to + copy.bytes) / 4; word++) {
-      Shadow& s = b.shadow[word];
-      s.pending = false;
-      s.written = true;
-      s.atomic = false;
-      s.writer = static_cast<std::uint32_t>(w.thread(copy.lane));
-      s.writeEpoch = b.epoch;
-      s.writeWarpEpoch = w.epoch;
+      SharedShadow& s = b.shadow[word];
+      s = {};
+      s.written.at = momentOf(w, copy.lane);
+      std::memset(s.written.lane, copy.lane, sizeof(s.written.lane));
+      s.written.bytes = 15;
     }
   }
 }

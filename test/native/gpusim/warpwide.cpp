@@ -36,7 +36,6 @@ std::uint32_t gather(Warp& w, const Instruction& i, std::uint32_t mask, Row memb
     return 0;
   }
   w.waiting &= ~needed;
-  w.epoch++;
   return needed;
 }
 
@@ -147,7 +146,13 @@ void reduce(Warp& w, const Instruction& i, std::uint32_t mask) {
   eachLane(all, [&](int l) { w.row(i.dst[0])[l] = total; });
 }
 
-void syncWarp(Warp& w, const Instruction& i, std::uint32_t mask) { gather(w, i, mask, i.src[0]); }
+// Of all these only this one orders accesses of memory.
+void syncWarp(Warp& w, const Instruction& i, std::uint32_t mask) {
+  const std::uint32_t all = gather(w, i, mask, i.src[0]);
+  if (all == 0) return;
+  w.epoch++;
+  shareInWarp(w, all);
+}
 
 void activeMask(Warp& w, const Instruction& i, std::uint32_t mask) {
   eachLane(mask, [&](int l) { w.row(i.dst[0])[l] = mask; });
