@@ -64,20 +64,27 @@ for (const stem of stems) {
     t.ok(passed > 0, `${passed} assertions`);
   });
 }
-for (const mutation of mutations) {
-  t.test(`${mutation.stem}: ${mutation.name}`, { skip }, async (t) => {
-    const ran = await runOn(mutation.name, mutation.stem, (sources) => plant(mutation, sources));
-    t.equal(caughtBy(ran), mutation.caughtBy, ran.faults[0] ?? ran.failed[0] ?? 'nothing was found');
-  });
-}
+const found = new Map<Mutation, string>();
+await Promise.all(
+  mutations.map((mutation) =>
+    t.test(`${mutation.stem}: ${mutation.name}`, { skip }, async (t) => {
+      const ran = await runOn(mutation.name, mutation.stem, (sources) => plant(mutation, sources));
+      const check = caughtBy(ran);
+      found.set(mutation, check ?? 'nothing');
+      t.equal(check, mutation.caughtBy, ran.faults[0] ?? ran.failed[0] ?? 'nothing was found');
+    }),
+  ),
+);
+const rows = mutations.map(({ name, stem, file, caughtBy }) => `| ${name} | ${file} | ${stem} | ${caughtBy} |`);
+for (const [{ name, file, stem }, check] of found) t.comment(`| ${name} | ${file} | ${stem} | ${check} |`);
 
 t.test('the table in the documentation is this one', (t) => {
-  const rows = mutations.map(({ name, stem, file, caughtBy }) => `| ${name} | ${file} | ${stem} | ${caughtBy} |`);
-  const flat = readFileSync(join(root, 'test/native/gpusim/README.md'), 'utf8').replace(/ +/g, ' ');
+  const [, table = ''] = readFileSync(join(root, 'test/native/gpusim/README.md'), 'utf8').split('| caught by');
+  const written = table.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| -'));
   t.strictSame(
-    rows.filter((row) => !flat.includes(row)),
-    [],
-    'test/native/gpusim/README.md has every row',
+    written.map((line) => line.replace(/ +/g, ' ')),
+    rows,
+    'test/native/gpusim/README.md has these rows',
   );
   t.end();
 });
