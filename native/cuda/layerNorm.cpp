@@ -1,5 +1,7 @@
 #include "layerNorm.h"
 
+#include <algorithm>
+
 #include "host/lines.h"
 #include "ops/layerNorm.h"
 
@@ -8,6 +10,14 @@ CUDA_IMAGE(layerNorm)
 namespace secateur::cuda {
 
 static const float* valuesOf(const View& v) { return v.present ? v.as<float>() : nullptr; }
+
+// The sums of a chunk for weight and bias cost 16 bytes a column, written and read: at 64 lines a quarter of a byte an
+// element. Blocks that have one line at a time get half of that, since a line is long work; where lines are few, it is
+// more important that 64 blocks have some, and where they are many, 512 blocks are enough.
+static std::int64_t linesOfChunk(std::int64_t rows, int teams) {
+  const std::int64_t busy = (rows + 63) / 64, enough = (rows + 511) / 512;
+  return std::max(enough, std::clamp<std::int64_t>(busy, 16, teams > 1 ? 64 : 32));
+}
 
 KERNEL(layerNorm, F32 | BF16)(const LayerNormArgs& s) {
   static Kernels forward(images::layerNorm, "layerNorm");
@@ -22,11 +32,8 @@ KERNEL(layerNormGrad, F32 | BF16)(const LayerNormGradArgs& s) {
   static Kernels backward(images::layerNorm, "layerNormGrad");
   static Kernel totals(images::layerNorm, "layerNormTotals");
   const std::int64_t n = s.x.back(1), rows = s.mean.size();
-  const LineLaunch l = lineLaunch(rows, n, s.x.dtype, 2, 2 * n * static_cast<std::int64_t>(sizeof(float)));
-  // At most 512 chunks of at least 16 lines, or eight a warp.
-  const std::int64_t even = (rows + 511) / 512;
-  const std::int64_t least = l.teams > 1 ? 8 * l.teams : 16;
-  const std::int64_t chunk = even > least ? even : least;
+  const LineLaunch l = lineLaunch(rows, n, s.x.dtype, 2, 2 * n * static_cast<std::int64_t>(sizeof(float)), 8);
+  const std::int64_t chunk = linesOfChunk(rows, l.teams);
   const std::int64_t chunks = (rows + chunk - 1) / chunk;
   auto* partial = scratch<float>(chunks * 2 * n);
   launch(backward[s.x.dtype], chunks, l.threads,
