@@ -16,7 +16,7 @@ export { run } from './core/run.js';
 export * from './ops/index.js';
 export { concat, concatOp, stack } from './ops/concat.js';
 export { threshold, thresholdRow, type Thresholds, type ThresholdRow } from './ops/threshold.js';
-export { gradNorm, clipGrads_ } from './ops/gradNorm.js';
+export { type Clip, type MaskedGrad, clipGrads_, gradNorm, pdpGradNorm } from './ops/gradNorm.js';
 export { sgdStep_, type SgdStepOptions } from './ops/sgd.js';
 export { adamStep_, type AdamStepOptions } from './ops/adam.js';
 export { rmspropStep_, type RmspropStepOptions } from './ops/rmsprop.js';

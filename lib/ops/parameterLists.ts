@@ -1,3 +1,4 @@
+import { SecateurError } from '../core/errors.js';
 import type { RefArray } from '../core/op.js';
 import { sameShape, shapeError, showShape, type Shape } from '../core/shape.js';
 
@@ -38,4 +39,10 @@ export function entry(arrays: readonly RefArray[], list: number, i: number): num
 /** Sets entry i of array `list`. */
 export function setEntry(arrays: readonly RefArray[], list: number, i: number, x: number): void {
   (arrays[list] as RefArray).data[i] = x;
+}
+
+/** Refuses a bound that is not above 0. */
+export function checkMaxNorm(where: string, maxNorm: number): void {
+  if (!(maxNorm > 0))
+    throw new SecateurError('ERR_ARGUMENT', `${where}: maxNorm is ${maxNorm}; needs a number above 0.`, { maxNorm });
 }

@@ -1,12 +1,12 @@
 export {
   Optimizer,
   type GroupOptions,
-  type MaskedWeights,
   type OptimizerJson,
   type ParamGroup,
   type Params,
   type Ranges,
 } from './optimizer.js';
+export type { MaskedWeights } from './masked.js';
 export { SGD, type SgdOptions } from './sgd.js';
 export { Adam, AdamW, type AdamOptions } from './adam.js';
 export { RMSprop, type RmspropOptions } from './rmsprop.js';

@@ -1,13 +1,13 @@
 import { writeData } from '../core/create.js';
 import { SecateurError, checkOptions } from '../core/errors.js';
 import { scope } from '../core/lifetime.js';
-import { run } from '../core/run.js';
 import { sameShape, showShape } from '../core/shape.js';
 import { Tensor } from '../core/tensor.js';
 import { noGrad } from '../autograd/tape.js';
 import type { PdpStepOptions, PdpStepTensors } from '../ops/pdpStep.js';
-import { pdpWeightGradOp } from '../ops/pdpWeight.js';
+import type { Clip } from '../ops/gradNorm.js';
 import { Arena } from './arena.js';
+import { type MaskedWeights, forgetGrad, maskedGrads, unfold } from './masked.js';
 
 /** Parameters, plain or with names (`module.namedParameters()`): a name is the key of a parameter's state in a checkpoint. */
 export type Params = Iterable<Tensor<'f32'> | readonly [string, Tensor<'f32'>]>;
@@ -35,17 +35,6 @@ export interface Ranges {
   readonly slots: Readonly<Record<string, readonly Tensor[]>>;
   /** The number of this step for each range, from 1. */
   readonly steps: readonly number[];
-}
-
-/**
- * Parameters that are used through PDP's soft mask: a step works their gradient through the mask, updates them, selects
- * the next thresholds for `k` and writes the next effective weights, all in one call (see `pdpSgdStep_`). Gradients are
- * those of the effective weights; the parameters have none.
- */
-export interface MaskedWeights extends Omit<PdpStepTensors, 'grads'>, PdpStepOptions {
-  readonly weights: readonly Tensor<'f32'>[];
-  /** Called when thresholds and effective weights are those of the next step. */
-  stepped(): void;
 }
 
 interface Group<O> extends ParamGroup<O> {
@@ -141,11 +130,14 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
     this.#groups.push({ names, params, options, arena, slots, steps: params.map(() => 0) });
   }
 
-  /** Updates every parameter that has a gradient, and those under a mask. */
-  step(masked?: MaskedWeights): void {
+  /**
+   * Updates every parameter that has a gradient, and those under a mask. `clip` is for the latter, whose gradients do
+   * not exist before the step: the norm that `clipGradNorm_` gave when it knew of them.
+   */
+  step(masked?: MaskedWeights, clip?: Clip): void {
     scope(() =>
       noGrad(() => {
-        if (masked !== undefined) this.#stepMasked(masked);
+        if (masked !== undefined) this.#stepMasked(masked, clip);
         for (const group of this.#groups) this.#stepGroup(group);
       }),
     );
@@ -162,12 +154,11 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
     return this.#groups.find(({ params }) => weights.every((w) => params.includes(w as Tensor<'f32'>)));
   }
 
-  #stepMasked(masked: MaskedWeights): void {
+  #stepMasked(masked: MaskedWeights, clip: Clip | undefined): void {
     const { weights, effective, levels, counts, state, k, tau } = masked;
     const group = this.#groupOf(weights);
-    const grads = effective.flatMap(({ grad }) => (grad === undefined ? [] : [grad]));
-    const whole = grads.length === weights.length && grads.every((g) => g.dtype === grads[0]?.dtype);
-    if (!whole || group === undefined || this.updateMasked === undefined) return unfold(masked);
+    const grads = maskedGrads(masked);
+    if (grads === undefined || group === undefined || this.updateMasked === undefined) return unfold(masked, clip);
     const at = weights.map((w) => group.params.indexOf(w));
     for (const i of at) group.arena.settle(i);
     const parts = (flat: Tensor): Tensor[] => at.map((i) => group.arena.part(flat, i));
@@ -175,7 +166,7 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
     for (const i of at) group.steps[i] = (group.steps[i] as number) + 1;
     const steps = at.map((i) => group.steps[i] as number);
     const tensors = { weights, grads, effective, levels, counts, state };
-    this.updateMasked(tensors, slots, steps, { ...group.options, k, tau });
+    this.updateMasked(tensors, slots, steps, { ...group.options, k, tau, clip });
     for (const e of effective) forgetGrad(e);
     masked.stepped();
   }
@@ -332,22 +323,4 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
   dispose(): void {
     for (const { arena } of this.#groups) arena.dispose();
   }
-}
-
-function forgetGrad(t: Tensor): void {
-  t.grad?.dispose();
-  t.grad = undefined;
-}
-
-/** Takes the gradients of effective weights through the mask: for a step in which not all weights had one. */
-function unfold({ weights, effective, levels, counts, tau }: MaskedWeights): void {
-  weights.forEach((w, layer) => {
-    const e = effective[layer] as Tensor;
-    if (e.grad === undefined) return;
-    const to = w.gradSlot === undefined ? {} : { into: w.gradSlot };
-    const inputs = { w, g: e.grad, levels, counts };
-    const { dw } = run(pdpWeightGradOp, inputs, { throughThreshold: false }, { scalars: { layer, tau }, ...to });
-    w.grad = (w.gradSlot ?? dw.share()) as Tensor<'f32'>;
-    forgetGrad(e);
-  });
 }

@@ -10,7 +10,6 @@ interface Setting {
   readonly optimizer: { maskRefusal(weights: readonly Tensor[]): string | undefined };
   readonly pruner?: Pruner;
   readonly capture?: boolean;
-  readonly clipGradNorm?: number;
   readonly fold?: boolean;
 }
 
@@ -23,7 +22,7 @@ function tied(model: Module, sites: readonly Site[]): string | undefined {
 
 /** Decides about the fold. What speaks against it is said by name. */
 export function foldOf(setting: Setting, sites: readonly Site[]): FoldReport {
-  const { model, optimizer, pruner, capture, clipGradNorm, fold = true } = setting;
+  const { model, optimizer, pruner, capture, fold = true } = setting;
   const off = (reason: string): FoldReport => ({ on: false, reason });
   if (pruner === undefined) return off('nothing is pruned');
   if (pruner.fold === undefined) return off(`${pruner.name} has no soft mask to fold`);
@@ -31,8 +30,6 @@ export function foldOf(setting: Setting, sites: readonly Site[]): FoldReport {
   if (pruner.fold.refusal !== undefined) return off(pruner.fold.refusal);
   if (capture === true)
     return off('a captured step repeats the calls of the first one, which has to make the first mask (capture)');
-  if (clipGradNorm !== undefined)
-    return off('clipGradNorm needs the norm of all gradients after the mask, before the first weight is updated');
   const shared = tied(model, sites);
   if (shared !== undefined) return off(`${shared} is tied: several layers own it`);
   const refusal = optimizer.maskRefusal(sites.map((s) => s.weight));

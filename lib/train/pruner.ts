@@ -1,7 +1,7 @@
 import type { Tensor } from '../core/tensor.js';
 import type { Module } from '../nn/module.js';
 import type { Parameter } from '../nn/parameter.js';
-import type { MaskedWeights } from '../optim/optimizer.js';
+import type { MaskedWeights } from '../optim/masked.js';
 
 /** A weight that may be pruned: its state-dict name, and the layer it belongs to. */
 export interface Site {

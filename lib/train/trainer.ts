@@ -5,9 +5,11 @@ import { scope } from '../core/lifetime.js';
 import type { Tensor } from '../core/tensor.js';
 import type { Module } from '../nn/module.js';
 import { clipGradNorm_ } from '../optim/clip.js';
+import type { MaskedWeights } from '../optim/masked.js';
 import { type Schedule, constantLr } from '../optim/lrSchedule.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import { add } from '../ops/binary.js';
+import type { Clip } from '../ops/gradNorm.js';
 import { CapturedSteps, refuseWaiting } from './capturedSteps.js';
 import { type Saved, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import { MutableClock, makeContext } from './context.js';
@@ -286,7 +288,7 @@ export class Trainer {
 
   /** Forward, backward, update. */
   #update(batch: Batch): Counted {
-    const { model, optimizer } = this.#o;
+    const { optimizer } = this.#o;
     const rates = this.#rates();
     rates.forEach((lr, i) => optimizer.setLr(lr, i));
     this.#lr = rates[0] ?? 0;
@@ -295,13 +297,20 @@ export class Trainer {
       const { output, loss } = this.#forward(batch);
       loss.backward();
       noGrad(() => {
-        if (this.#o.clipGradNorm !== undefined) clipGradNorm_(model.parameters(), this.#o.clipGradNorm);
-        optimizer.step(this.fold.on ? this.#o.pruner?.fold?.masked(this.#context) : undefined);
+        const masked = this.fold.on ? this.#o.pruner?.fold?.masked(this.#context) : undefined;
+        optimizer.step(masked, this.#clip(masked));
       });
       return { loss, correct: tallyCorrect(output, batch.target) };
     });
     this.#binding?.project({ of: (w) => optimizer.slotsOf(w) });
     return counted;
+  }
+
+  /** Clips the gradients that there are, and says by what norm the step has to clip those that it makes. */
+  #clip(masked: MaskedWeights | undefined): Clip | undefined {
+    const maxNorm = this.#o.clipGradNorm;
+    if (maxNorm === undefined) return undefined;
+    return { norm: clipGradNorm_(this.#o.model.parameters(), maxNorm, masked), maxNorm };
   }
 
   #forward(batch: Batch): { output: Tensor; loss: Tensor } {

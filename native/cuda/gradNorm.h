@@ -1,13 +1,30 @@
 #pragma once
-#include <cstdint>
-
-#include "gpu/params.h"
+#include "gpu/clip.h"
+#include "gpu/pdp.h"
+#include "gpu/rows.h"
 
 namespace secateur::cuda {
 
-struct SquaresParams {
-  const float* g;
+// One gradient of the list.
+struct GradRow {
+  const float* w;  // whose mask the gradient has yet to go through; null: it is what it is, in f32
+  void* g;
   std::int64_t n;
+  std::int64_t firstChunk;
+  int layer;  // its thresholds
+};
+
+struct GradRows {
+  const GradRow* rows;
+  int count;
+  std::int64_t chunks;
+};
+
+struct SquaresParams {
+  GradRows grads;
+  const float* levels;
+  const std::int32_t* counts;
+  PdpTemperature tau;
   float* partial;  // three a chunk
 };
 
@@ -18,10 +35,8 @@ struct NormOfParams {
 };
 
 struct ClipParams {
-  const float* norm;
-  float* g;
-  std::int64_t n;
-  Number maxNorm;
+  GradRows grads;
+  Clip clip;
 };
 
 }  // namespace secateur::cuda

@@ -55,6 +55,7 @@ void step(Kernel& kernel, const Args& a, OptimizerRows& rows, const Numbers& num
   p.out = {a.state.present ? a.state.template as<ThresholdBracket>() : nullptr, a.levels.template as<float>(),
            a.counts.template as<std::int32_t>()};
   p.tau = temperature(a.tau);
+  if (a.norm.present) p.clip = {a.norm.template as<float>(), live(a.maxNorm)};
   p.numbers = numbers;
   launch(kernel, std::min<std::int64_t>(p.chunks, resident), chunkThreads, p);
 }

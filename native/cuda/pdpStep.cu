@@ -1,5 +1,5 @@
-// An optimizer step of weights under PDP's mask in one launch: mask the gradient, update, select the next threshold of
-// every layer exactly, write the next effective weights.
+// An optimizer step of weights under PDP's mask in one launch: mask the gradient and clip it, update, select the next
+// threshold of every layer exactly, write the next effective weights.
 //
 // Blocks take tickets, runs of chunks in an order that the host has laid down: a layer's chunks to be updated, and some
 // way behind them the same chunks to be masked. An updating block sees the new weights in registers and collects those
@@ -47,11 +47,13 @@ SECATEUR_GPU void updateAndScan(const Params& p, ThresholdShared& s, const PdpSt
   ThresholdWork* work = p.work + l;
   const bool dense = p.out.counts[2 * l] == 0;
   const PdpMask mask(p.out.levels[3 * l + 2], p.tau);
+  const float factor = p.clip.factor();
   Collector collector(s, layer.select, &work->found, scan);
   collector.begin();
   updateChunk<T>(
       layer.update, chunk, Rule(p.numbers, layer.update),
-      [&](float w, float g) { return dense ? g : mask.gradient(w, g); }, [&](float w) { collector.take(keyOf(w)); });
+      [&](float w, float g) { return __fmul_rn(dense ? g : mask.gradient(w, g), factor); },
+      [&](float w) { collector.take(keyOf(w)); });
   collector.end();
   if (endRound(s, layer.select, l, p.out, plan, work, 0) && threadIdx.x == 0) atomicAdd(p.settled, 1u);
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include "gpu/clip.h"
 #include "gpu/optimizer.h"
 #include "gpu/pdp.h"
 #include "gpu/threshold.h"
@@ -30,6 +31,7 @@ struct PdpStepParams {
   ThresholdWork* work;
   ThresholdOutput out;  // at first the thresholds of this step, then the next ones
   PdpTemperature tau;
+  Clip clip;
   Numbers numbers;
 };
 

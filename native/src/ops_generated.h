@@ -143,6 +143,7 @@
   X(pack24) \
   X(pad) \
   X(pdpAdamStep) \
+  X(pdpGradNorm) \
   X(pdpSgdStep) \
   X(pdpWeight) \
   X(pdpWeightGrad) \

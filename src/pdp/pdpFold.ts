@@ -3,7 +3,7 @@ import { keep } from '../../lib/core/lifetime.js';
 import type { Tensor } from '../../lib/core/tensor.js';
 import type { Parameter } from '../../lib/nn/parameter.js';
 import { pdpWeight } from '../../lib/ops/pdpWeight.js';
-import type { MaskedWeights } from '../../lib/optim/optimizer.js';
+import type { MaskedWeights } from '../../lib/optim/masked.js';
 import type { Context, MaskFold } from '../../lib/train/pruner.js';
 import type { Thresholds } from './thresholds.js';
 

@@ -3,9 +3,14 @@
 import t, { type Test } from 'tap';
 import {
   adamStep_,
+  type Clip,
+  clipGrads_,
   type Device,
+  gradNorm,
   pdpAdamStep_,
+  pdpGradNorm,
   pdpSgdStep_,
+  type PdpStepOptions,
   pdpWeight,
   run,
   scope,
@@ -43,12 +48,7 @@ const same = (a: Tensor, b: Tensor): boolean => {
 interface Both {
   readonly slots: number;
   plain(w: Tensor[], g: Tensor[], s: Tensor[][], step: number): void;
-  folded(
-    tensors: Parameters<typeof pdpSgdStep_>[0],
-    s: Tensor[][],
-    step: number,
-    options: { k: number[]; tau: number },
-  ): void;
+  folded(tensors: Parameters<typeof pdpSgdStep_>[0], s: Tensor[][], step: number, options: PdpStepOptions): void;
 }
 
 function sgd(momentum: number, nesterov: boolean): Both {
@@ -70,8 +70,44 @@ function adam(decoupled: boolean): Both {
   };
 }
 
-/** Takes steps both ways. `ratios`: what share of each layer is pruned, by step; a leap makes the brackets miss. */
-function compare(t: Test, both: Both, dtype: Floats, sizes: readonly number[], ratios: readonly number[][]): void {
+interface Clipping {
+  readonly w: Tensor[];
+  readonly g: Tensor[];
+  readonly dw: Tensor[];
+  readonly rows: { levels: Tensor; counts: Tensor };
+  readonly maxNorm: number;
+  readonly step: number;
+}
+
+/** Clips the gradients after the mask; gives the same norm found from those before it, another weight's in between. */
+function clipBothWays(t: Test, { w, g, dw, rows, maxNorm, step }: Clipping): Clip {
+  const other = normal(1030, 1);
+  const early = pdpGradNorm(
+    w.flatMap((weight, layer) => {
+      const masked = { weight, grad: g[layer] as Tensor, layer };
+      return layer === 1 ? [other, masked] : [masked];
+    }),
+    rows,
+    tau,
+  );
+  const norm = gradNorm([...dw.slice(0, 1), other, ...dw.slice(1)]);
+  t.ok(same(early, norm), `step ${step}: the norm`);
+  clipGrads_(dw, norm, maxNorm);
+  return { norm: early, maxNorm };
+}
+
+/**
+ * Takes steps both ways. `ratios`: what share of each layer is pruned, by step; a leap makes the brackets miss. With
+ * `maxNorm` all gradients are clipped together, those of a weight without a mask among them.
+ */
+function compare(
+  t: Test,
+  both: Both,
+  dtype: Floats,
+  sizes: readonly number[],
+  ratios: readonly number[][],
+  maxNorm?: number,
+): void {
   const k = (step: number): number[] => sizes.map((n, l) => Math.floor((ratios[step]?.[l] ?? 0) * n));
   scope(() => {
     const w = sizes.map((n) => normal(n, 0.1));
@@ -89,11 +125,12 @@ function compare(t: Test, both: Both, dtype: Floats, sizes: readonly number[], r
         const inputs = { w: x, g: g[layer] as Tensor, ...rows };
         return run(pdpWeightGradOp, inputs, { throughThreshold: false }, { scalars: { layer, tau } }).dw;
       });
+      const clip = maxNorm === undefined ? undefined : clipBothWays(t, { w, g, dw, rows, maxNorm, step });
       both.plain(w, dw, slots, step);
       rows = threshold(w, k(step));
       y = mask(w, rows);
       const tensors = { weights: w2, grads: g, effective: y2, levels, counts, state };
-      both.folded(tensors, slots2, step, { k: k(step), tau });
+      both.folded(tensors, slots2, step, { k: k(step), tau, clip });
       t.ok(same(levels, rows.levels), `step ${step}: thresholds`);
       t.ok(same(counts, rows.counts), `step ${step}: counts`);
       sizes.forEach((n, l) => {
@@ -118,6 +155,9 @@ t.test('small layers', (t) => {
   t.test('nesterov to bf16', (t) => compare(t, sgd(0.9, true), 'bf16', small, ramp));
   t.test('adam', (t) => compare(t, adam(false), 'f32', small, ramp));
   t.test('adamW to bf16', (t) => compare(t, adam(true), 'bf16', small, ramp));
+  t.test('momentum, clipped', (t) => compare(t, sgd(0.9, false), 'f32', small, ramp, 1));
+  t.test('adamW to bf16, clipped', (t) => compare(t, adam(true), 'bf16', small, ramp, 1));
+  t.test('sgd to bf16, within its bound', (t) => compare(t, sgd(0, false), 'bf16', small, ramp, 1e6));
   t.end();
 });
 
@@ -132,5 +172,6 @@ t.test('a large layer: no bracket, one that holds, one that misses', (t) => {
   ];
   t.test('adamW to bf16', (t) => compare(t, adam(true), 'bf16', layers, leap));
   t.test('momentum', (t) => compare(t, sgd(0.9, false), 'f32', layers, leap));
+  t.test('momentum to bf16, clipped', (t) => compare(t, sgd(0.9, false), 'bf16', layers, leap, 1));
   t.end();
 });

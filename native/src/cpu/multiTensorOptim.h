@@ -155,27 +155,41 @@ inline void rmspropStep(float* p, const float* g, float* s, float* mean, float* 
   }
 }
 
-// Sum of g^2 in double: eight running sums a chunk, chunks added in order, so that the result depends neither on the
-// number of threads nor on the instruction set. partial holds (n + kChunk - 1) / kChunk doubles.
-inline double sumOfSquares(const float* g, std::int64_t n, double* partial) {
+// Sum of squares in double: eight running sums a chunk, chunks added in order, so that the result depends neither on
+// the number of threads nor on the instruction set. part(begin, count, room) gives `count` numbers from `begin` on; it
+// may write them to `room`. partial holds (n + kChunk - 1) / kChunk doubles.
+constexpr std::int64_t kSquaresStep = 2048;
+template <class Part>
+SECATEUR_INLINE double sumOfSquares(std::int64_t n, double* partial, const Part& part) {
 #pragma omp parallel for schedule(static) if (n >= kParallel)
   for (std::int64_t begin = 0; begin < n; begin += kChunk) {
     const std::int64_t end = n - begin < kChunk ? n : begin + kChunk;
     double sums[8] = {};
-    std::int64_t i = begin;
-    for (; i + 8 <= end; i += 8) {
+    for (std::int64_t step = begin; step < end; step += kSquaresStep) {
+      alignas(64) float room[kSquaresStep];
+      const std::int64_t count = end - step < kSquaresStep ? end - step : kSquaresStep;
+      const float* g = part(step, count, room);
+      std::int64_t i = 0;
+      for (; i + 8 <= count; i += 8) {
 #pragma omp simd
-      for (int lane = 0; lane < 8; ++lane) {
-        const double x = static_cast<double>(g[i + lane]);
-        sums[lane] = __builtin_fma(x, x, sums[lane]);
+        for (int lane = 0; lane < 8; ++lane) {
+          const double x = static_cast<double>(g[i + lane]);
+          sums[lane] = __builtin_fma(x, x, sums[lane]);
+        }
       }
+      for (; i < count; ++i) sums[0] = __builtin_fma(static_cast<double>(g[i]), static_cast<double>(g[i]), sums[0]);
     }
-    for (; i < end; ++i) sums[0] = __builtin_fma(static_cast<double>(g[i]), static_cast<double>(g[i]), sums[0]);
     partial[begin / kChunk] = ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
   }
   double total = 0.0;
   for (std::int64_t chunk = 0; chunk * kChunk < n; ++chunk) total += partial[chunk];
   return total;
+}
+
+// What gradients are multiplied with so that their norm is at most maxNorm. A NaN norm makes it NaN.
+inline float clipFactor(float norm, double maxNorm) {
+  const double ratio = maxNorm / (static_cast<double>(norm) + 1e-6);
+  return ratio >= 1 ? 1.0f : static_cast<float>(ratio);
 }
 
 }  // namespace secateur::SECATEUR_ISA

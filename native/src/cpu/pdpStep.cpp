@@ -1,10 +1,10 @@
 // An optimizer step of weights under PDP's mask, with the selection of the next thresholds and the next effective
 // weights.
 //
-// A stretch of 2,048 weights at a time: its gradient goes through the mask into a buffer, the optimizer updates it, and
-// its keys are looked at for the next threshold, all within the first-level cache. So the weights are read twice: here,
-// and when the effective ones are made, once their threshold is known. 36 bytes an element for Adam in f32, where the
-// steps one after the other move 52.
+// A stretch of 2,048 weights at a time: its gradient goes through the mask into a buffer and is clipped, the optimizer
+// updates it, and its keys are looked at for the next threshold, all within the first-level cache. So the weights are
+// read twice: here, and when the effective ones are made, once their threshold is known. 36 bytes an element for Adam
+// in f32, where the steps one after the other move 52.
 #include "ops/pdpStep.h"
 
 #include "cpu/multiTensorOptim.h"
@@ -21,6 +21,7 @@ SECATEUR_INLINE void pdpStep(const Args& a, const Step& step) {
   auto* levels = a.levels.template as<float>();
   auto* counts = a.counts.template as<std::int32_t>();
   const auto tau = static_cast<float>(a.tau);
+  const float factor = a.norm.present ? clipFactor(*a.norm.template as<float>(), a.maxNorm) : 1.0f;
   std::int64_t largest = 0;
   for (const View& w : a.w) largest = w.size() > largest ? w.size() : largest;
   auto* words = scratch<std::uint32_t>(thresholdScratch(largest));
@@ -41,6 +42,10 @@ SECATEUR_INLINE void pdpStep(const Args& a, const Step& step) {
             pdpCopy(g + begin, gradient, end - begin);
           } else {
             pdpMaskGradChunk<false>(w + begin, g + begin, gradient, end - begin, mask);
+          }
+          if (factor != 1.0f) {
+#pragma omp simd
+            for (std::int64_t i = 0; i < end - begin; i++) gradient[i] *= factor;
           }
           step(at, begin, gradient, end - begin);
         });

@@ -42,4 +42,30 @@ struct gradNorm {
 };
 }
 
+struct PdpGradNormArgs {
+  List<View> plain;
+  List<View> w;
+  List<View> g;
+  View levels;
+  View counts;
+  double tau;
+  List<std::int64_t> places;
+  bool accumulate;
+  View norm;
+  template <class D>
+  static PdpGradNormArgs decode(D& d) {
+    return {d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.real(), d.integers(), d.boolean(), d.output()};
+  }
+  template <class D>
+  void refresh(D& d) {
+    tau = d.real();
+    places.assign(d.integers());
+  }
+};
+namespace ops {
+struct pdpGradNorm {
+  using Args = PdpGradNormArgs;
+};
+}
+
 }  // namespace secateur

@@ -16,6 +16,7 @@ struct PdpAdamStepArgs {
   View levels;
   View counts;
   View state;
+  View norm;
   bool decoupled;
   double lr;
   double beta1;
@@ -23,12 +24,13 @@ struct PdpAdamStepArgs {
   double eps;
   double weightDecay;
   double tau;
+  double maxNorm;
   List<std::int64_t> step;
   List<std::int64_t> k;
   bool accumulate;
   template <class D>
   static PdpAdamStepArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.integers(), d.boolean()};
+    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.optional(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.integers(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {
@@ -38,6 +40,7 @@ struct PdpAdamStepArgs {
     eps = d.real();
     weightDecay = d.real();
     tau = d.real();
+    maxNorm = d.real();
     step.assign(d.integers());
     k.assign(d.integers());
   }
@@ -56,16 +59,18 @@ struct PdpSgdStepArgs {
   View levels;
   View counts;
   View state;
+  View norm;
   bool nesterov;
   double lr;
   double momentum;
   double weightDecay;
   double tau;
+  double maxNorm;
   List<std::int64_t> k;
   bool accumulate;
   template <class D>
   static PdpSgdStepArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
+    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.optional(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {
@@ -73,6 +78,7 @@ struct PdpSgdStepArgs {
     momentum = d.real();
     weightDecay = d.real();
     tau = d.real();
+    maxNorm = d.real();
     k.assign(d.integers());
   }
 };
