@@ -325,6 +325,24 @@ t.test('casts saturate and cut', (t) =>
   }),
 );
 
+t.test('results too small for a normal number are zero, on every thread; such inputs are used as they are', (t) =>
+  scope(() => {
+    const x = full([1 << 20], 1e-20);
+    t.ok(
+      list(x.mul(1e-25)).every((v) => v === 0),
+      'no denormal products',
+    );
+    const tiny = tensor([1e-40, -1e-40]);
+    t.strictSame(
+      list(tiny.abs().mul(1e30)),
+      [Math.fround(1e-40), Math.fround(1e-40)].map((v) => Math.fround(v * 1e30)),
+    );
+    t.strictSame(list(tiny.sign()), [1, -1]);
+    t.equal(Number.MIN_VALUE * (tiny.size - 1), 5e-324, "JavaScript's own numbers are not concerned");
+    t.end();
+  }),
+);
+
 t.test('memory: large blocks are merged and split', (t) => {
   memory.emptyCache();
   const take = (n: number, mib: number): Tensor[] => Array.from({ length: n }, () => zeros([mib << 18]));
