@@ -6,11 +6,12 @@ import { type costOf, countOperations } from '../lib/core/cost.js';
 import { isFloat } from '../lib/core/dtype.js';
 import { scope } from '../lib/core/lifetime.js';
 import { synchronize } from '../lib/core/memory.js';
-import { runAny } from '../lib/core/run.js';
+import { run, runAny } from '../lib/core/run.js';
 import type { Shape } from '../lib/core/shape.js';
 import type { Tensor } from '../lib/core/tensor.js';
 import type { AnyOp, OpCase } from '../lib/core/op.js';
 import { copy_, randn, zeros, threshold, thresholdRow, pdpWeight, matmul, exp } from '../lib/index.js';
+import { pdpWeightGradOp } from '../lib/ops/pdpWeight.js';
 import { type CaseData, caseInputs, loadStems } from '../test/ops/specs.js';
 import { type Row, median } from './row.js';
 
@@ -105,41 +106,26 @@ function shapesOf(one: OpCase): string {
 function* pruningRows(limit: Limits, rounds: number): Generator<Row> {
   const n = 10_000_000;
   const w = randn([n]);
-  const taped = tensor(w.data(), { requiresGrad: true });
   const state = zeros([1, 2], { dtype: 'i32' });
   const k = [Math.floor(n * 0.9)];
   const found = threshold([w], k, state);
   const row = thresholdRow(found, 0);
   const g = randn([n]);
-  const backward = (): void => {
-    const y = pdpWeight(taped, row, { tau: 1e-4 });
-    y.backward({ grad: g });
-  };
-  // Backward is measured as forward and backward less forward: the tape runs them together.
-  const forward = (): void => void pdpWeight(w, row, { tau: 1e-4 });
   const rows: [string, number, number][] = [];
-  const [copyMs, warm, mask, low] = interleave(rounds, [
+  const backward = { w, g, levels: found.levels, counts: found.counts };
+  const [copyMs, warm, mask, low, grad] = interleave(rounds, [
     limit.copy,
     () => void threshold([w], k, state),
-    forward,
+    () => void pdpWeight(w, row, { tau: 1e-4 }),
     () => void pdpWeight(w, row, { tau: 1e-4, dtype: 'bf16' }),
-  ]) as [number, number, number, number];
+    () => void run(pdpWeightGradOp, backward, { throughThreshold: false }, { scalars: { layer: 0, tau: 1e-4 } }),
+  ]) as [number, number, number, number, number];
   rows.push(
     ['threshold warm', warm, 4 * n],
     ['pdpWeight forward', mask, 8 * n],
     ['pdpWeight forward to bf16', low, 6 * n],
+    ['pdpWeight backward', grad, 12 * n],
   );
-  const both: number[] = [];
-  for (let r = -2; r < rounds; r++) {
-    const start = performance.now();
-    scope(backward);
-    synchronize();
-    const total = performance.now() - start;
-    taped.grad?.dispose();
-    taped.grad = undefined;
-    if (r >= 0) both.push(total - time(forward));
-  }
-  rows.push(['pdpWeight backward', median(both), 12 * n]);
   const limitGbs = limit.copyBytes / copyMs / 1e6;
   for (const [name, ms, bytes] of rows) {
     yield {
@@ -155,7 +141,7 @@ function* pruningRows(limit: Limits, rounds: number): Generator<Row> {
       ...absent,
     };
   }
-  for (const t of [w, taped, state, found.levels, found.counts, g]) t.dispose();
+  for (const t of [w, state, found.levels, found.counts, g]) t.dispose();
 }
 
 /** What one op costs the JavaScript thread: 16 elements, recorded, in a scope, released. */
