@@ -171,6 +171,7 @@ export const conv2dOp = defineOp({
     { inputs: { x: [2, 9, 10, 16], weight: [32, 3, 3, 16] }, attrs: settings([1, 1], [1, 1], [1, 1], 1, 'highest') },
     { inputs: { x: [3, 8, 8, 64], weight: [64, 3, 3, 64] }, attrs: same, grad: false },
     { name: 'many channels', inputs: { x: [1, 16, 16, 16], weight: [136, 3, 3, 16] }, attrs: same, grad: false },
+    { name: 'narrow images', inputs: { x: [9, 5, 4, 32], weight: [48, 3, 3, 32] }, attrs: same, grad: false },
     { name: '7x7 stem', inputs: { x: [2, 15, 17, 3], weight: [8, 7, 7, 3] }, attrs: settings([2, 2], [3, 3]) },
     { inputs: { x: [2, 7, 8, 16], weight: [24, 3, 3, 16], bias: [24] }, attrs: settings([2, 2], [1, 1]) },
     { inputs: { x: [2, 5, 6, 16], weight: [16, 1, 1, 16] }, attrs: settings([2, 2], [0, 0]) },
@@ -237,6 +238,11 @@ export const conv2dGradInputOp = defineOp({
       attrs: { ...same, shape: [1, 16, 16, 136] },
     },
     {
+      name: 'narrow images',
+      inputs: { g: [9, 5, 4, 48], weight: [48, 3, 3, 32] },
+      attrs: { ...same, shape: [9, 5, 4, 32] },
+    },
+    {
       inputs: { g: [0, 5, 5, 4], weight: [4, 3, 3, 3] },
       attrs: { ...same, shape: [0, 5, 5, 3] },
     },
@@ -276,6 +282,11 @@ export const conv2dGradWeightOp = defineOp({
       name: 'many channels',
       inputs: { x: [1, 10, 10, 16], g: [1, 10, 10, 136] },
       attrs: { ...same, shape: [136, 3, 3, 16] },
+    },
+    {
+      name: 'narrow images',
+      inputs: { x: [9, 5, 4, 32], g: [9, 5, 4, 48] },
+      attrs: { ...same, shape: [48, 3, 3, 32] },
     },
     {
       name: 'many pixels',

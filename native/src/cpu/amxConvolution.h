@@ -2,13 +2,16 @@
 //
 // oneDNN 2.6 fills the 16 rows of a tile with pixels of one image row, so that a 4 pixels wide image uses a quarter of
 // each. Here a tile takes any 16 pixels: their windows are gathered into a panel that stays in the core's own cache
-// (9 copies of 64 bytes each against the products of 64 x out values with them). Measured at batch 128, two cores, in
-// ms, oneDNN -> here (forward, gradient of x, gradient of w), each 9.7 GFLOP:
+// (9 copies of 64 bytes each against the products of 64 x out values with them), which pays where the results are many
+// channels of a narrow image. Shortest times of 22 in turns, batch 128, two cores, in ms, oneDNN -> here (forward,
+// gradient of x, gradient of w), each 9.7 GFLOP:
 //
-//   64 channels 32x32    10.3 12.9 16.9  ->  10.2 10.6 20.1
-//   128 channels 16x16   10.6 13.5 24.2  ->   6.2  6.2 10.3
-//   256 channels 8x8     14.9 25.2 44.1  ->   5.4  5.7  8.2
-//   512 channels 4x4     34.2 60.3 102.5 ->   5.7  6.1  6.2
+//   64 channels 32x32     4.1  4.7  8.7  ->  10.1 10.5 19.4
+//   128 channels 16x16    3.1  3.8 11.2  ->   5.8  5.7  9.8
+//   256 channels 8x8      4.0  5.5 12.9  ->   5.1  5.1  6.9
+//   512 channels 4x4     11.7 15.4 37.6  ->   5.4  5.9  6.6
+//
+// So the functions below say for each of the three where it pays.
 //
 // Channels in multiples of 16, one group. Sums are in f32 and in an order that depends on the shape alone: the same
 // bits for every number of threads. A window's part outside of the image is multiplied as zeros, so that an infinite
@@ -36,6 +39,18 @@ SECATEUR_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a 
 static inline bool convolves(const Shape& s) {
   return available() && s.groups == 1 && s.in % kSide == 0 && s.out % kSide == 0 && s.kernelH * s.kernelW <= kMostTaps;
 }
+
+SECATEUR_INLINE bool strided(const Shape& s) { return s.strideH > 1 || s.strideW > 1; }
+
+static inline bool forwardPays(const Shape& s) {
+  return convolves(s) && (strided(s) ? s.outWidth() < 16 : s.outWidth() < 8);
+}
+/// oneDNN's own way with a stride is slow, but for 1x1 kernels, which have nothing to gather.
+static inline bool backwardDataPays(const Shape& s) {
+  if (!convolves(s)) return false;
+  return strided(s) ? s.kernelH * s.kernelW > 1 : s.width < (s.in <= 64 ? 8 : 16);
+}
+static inline bool backwardWeightsPays(const Shape& s) { return convolves(s) && (s.in > 64 || s.outWidth() < 16); }
 
 /// One place of the kernel: where its value comes from, relative to a pixel's own place in the source.
 struct Tap {

@@ -68,7 +68,7 @@ KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
     return;
   }
 #ifdef SECATEUR_AMX
-  if (a.x.dtype == DType::bf16 && amx::convolves(s))
+  if (a.x.dtype == DType::bf16 && amx::forwardPays(s))
     return amx::convForward(s, a.x.as<bf16>(), a.weight.as<bf16>(), bias, a.y.as<bf16>());
 #endif
   withFloat(a.x.dtype, [&](auto tag) {
@@ -89,7 +89,7 @@ KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
     return;
   }
 #ifdef SECATEUR_AMX
-  if (a.g.dtype == DType::bf16 && amx::convolves(s))
+  if (a.g.dtype == DType::bf16 && amx::backwardDataPays(s))
     return amx::convBackwardData(s, a.g.as<bf16>(), a.weight.as<bf16>(), a.dx.as<bf16>());
 #endif
   withFloat(a.g.dtype, [&](auto tag) {
@@ -109,7 +109,7 @@ KERNEL(conv2dGradWeight, F32 | BF16)(const Conv2dGradWeightArgs& a) {
     return;
   }
 #ifdef SECATEUR_AMX
-  if (a.x.dtype == DType::bf16 && amx::convolves(s))
+  if (a.x.dtype == DType::bf16 && amx::backwardWeightsPays(s))
     return amx::convBackwardWeights(s, a.x.as<bf16>(), a.g.as<bf16>(), a.dw.as<bf16>());
 #endif
   withFloat(a.x.dtype, [&](auto tag) {
