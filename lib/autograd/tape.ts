@@ -339,4 +339,5 @@ function owned(grad: Tensor): Tensor {
 }
 
 slots.record = record;
+slots.wouldRecord = (inputs) => recording && inputs.some((t) => t?.requiresGrad === true);
 slots.add = (into, term) => void noGrad(() => add_(into, term));

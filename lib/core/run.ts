@@ -48,12 +48,21 @@ export interface Recorder {
 /** Slots that layers above fill: autograd's recorder, autocast's choice of input dtypes, and the ops that move results into place. */
 export const slots: {
   record: ((call: Call) => void) | undefined;
+  /** Whether a call with these inputs would be recorded: only then is it worth keeping something for backward. */
+  wouldRecord: ((inputs: readonly (Tensor | undefined)[]) => boolean) | undefined;
   cast: ((op: AnyOp, inputs: AnyInputs) => AnyInputs) | undefined;
   add: ((into: Tensor, term: Tensor) => void) | undefined;
   /** Sees every call: counting operations, tracing. */
   observe: ((call: Call) => void) | undefined;
   recorder: Recorder | undefined;
-} = { record: undefined, cast: undefined, add: undefined, observe: undefined, recorder: undefined };
+} = {
+  record: undefined,
+  wouldRecord: undefined,
+  cast: undefined,
+  add: undefined,
+  observe: undefined,
+  recorder: undefined,
+};
 
 export interface RunOptions<C> extends Into {
   readonly scalars?: ScalarValues<C>;

@@ -1,7 +1,7 @@
 import { checkOptions } from '../core/errors.js';
 import { SecateurError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
-import { conv2d } from '../ops/conv2d.js';
+import { conv2d, conv2dRelu } from '../ops/conv2d.js';
 import { kaimingUniform, uniform } from './init.js';
 import { Module } from './module.js';
 import { Parameter } from './parameter.js';
@@ -14,6 +14,8 @@ export interface Conv2dOptions {
   dilation?: Pair;
   groups?: number;
   bias?: boolean;
+  /** What follows, computed in the same pass (default 'none'). */
+  activation?: 'none' | 'relu';
 }
 
 const pair = (p: Pair): readonly [number, number] => (typeof p === 'number' ? [p, p] : p);
@@ -25,11 +27,12 @@ const fileAxes = [0, 3, 1, 2];
 export class Conv2d extends Module {
   readonly weight: Parameter;
   readonly bias: Parameter | undefined;
-  readonly options: Readonly<Required<Omit<Conv2dOptions, 'bias'>>>;
+  readonly options: Readonly<Required<Omit<Conv2dOptions, 'bias' | 'activation'>>>;
+  readonly activation: 'none' | 'relu';
 
   constructor(inChannels: number, outChannels: number, kernelSize: Pair, options: Conv2dOptions = {}) {
     super();
-    checkOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias']);
+    checkOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias', 'activation']);
     const groups = options.groups ?? 1;
     if (!(groups >= 1) || inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new SecateurError(
@@ -37,6 +40,12 @@ export class Conv2d extends Module {
         `Conv2d: ${inChannels} and ${outChannels} channels do not divide into ${groups} groups.`,
       );
     }
+    const activation = options.activation ?? 'none';
+    if (!['none', 'relu'].includes(activation))
+      throw new SecateurError('ERR_ARGUMENT', `Conv2d: activation is ${String(activation)}; use none or relu.`, {
+        activation,
+      });
+    this.activation = activation;
     const [kh, kw] = pair(kernelSize);
     const shape = [outChannels, kh, kw, inChannels / groups];
     this.options = {
@@ -53,7 +62,8 @@ export class Conv2d extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return conv2d(x, this.weight.effective(), this.bias, this.options);
+    const convolve = this.activation === 'relu' ? conv2dRelu : conv2d;
+    return convolve(x, this.weight.effective(), this.bias, this.options);
   }
 
   override describe(): string {
@@ -65,6 +75,7 @@ export class Conv2d extends Module {
       ...(dilation === 1 ? [] : [`dilation: ${String(dilation)}`]),
       ...(groups === 1 ? [] : [`groups: ${groups}`]),
       ...(this.bias === undefined ? ['bias: false'] : []),
+      ...(this.activation === 'none' ? [] : [`activation: ${this.activation}`]),
     ];
     return `${i * groups}, ${o}, ${kh}x${kw}, ${extra.join(', ')}`;
   }

@@ -11,7 +11,7 @@ export {
   ReLU,
   Sequential,
 } from './layers.js';
-export { Linear } from './linear.js';
+export { Linear, type LinearOptions } from './linear.js';
 export { CrossEntropyLoss, MSELoss } from './loss.js';
 export { Module, type LoadReport, type StateEntry } from './module.js';
 export { BatchNorm2d, LayerNorm, type BatchNorm2dOptions, type NormGate } from './norm.js';

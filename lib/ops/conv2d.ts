@@ -1,11 +1,13 @@
 import { SecateurError, checkOptions } from '../core/errors.js';
-import { type OpCase, type RefArray, defineOp } from '../core/op.js';
+import { type AttrValues, type OpCase, type RefArray, type Thunk, defineOp } from '../core/op.js';
 import { precision } from '../core/precision.js';
 import { run } from '../core/run.js';
-import { type Shape, needShape, shapeError, showShape, sizeOf } from '../core/shape.js';
+import { type Shape, needShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
 import { sumToOp } from './broadcast.js';
-import { type Pair, checkImages, pairOf, slidingExtents } from './window.js';
+import { type Geometry, convolvedShape, correlate, geometryAttrs as attrs, visitProducts } from './convolution.js';
+import { reluGradOp } from './relu.js';
+import { type Pair, pairOf } from './window.js';
 
 export interface Conv2dOptions {
   /** Step of the kernel (default 1). */
@@ -16,80 +18,6 @@ export interface Conv2dOptions {
   dilation?: Pair;
   /** Into how many independent groups the channels are split (default 1); as many as input channels: depthwise. */
   groups?: number;
-}
-
-interface Geometry {
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
-  readonly dilation: readonly number[];
-  readonly groups: number;
-}
-
-const attrs = {
-  stride: 'ints',
-  padding: 'ints',
-  dilation: 'ints',
-  groups: 'int',
-  precision: ['high', 'highest'],
-} as const;
-
-function outputShape(op: string, x: Shape, weight: Shape, bias: Shape | undefined, geometry: Geometry): Shape {
-  checkImages(op, x);
-  const { groups } = geometry;
-  const [n, , , channels] = x as readonly [number, number, number, number];
-  if (weight.length !== 4 || (weight[1] as number) < 1 || (weight[2] as number) < 1)
-    throw shapeError(op, `weight of shape ${showShape(weight)}`, '[out, kernel height, kernel width, in / groups]');
-  const out = weight[0] as number;
-  if (channels < 1) throw shapeError(op, `shape ${showShape(x)}`, 'at least one channel');
-  if (channels % groups !== 0 || out % groups !== 0)
-    throw shapeError(op, `${channels} channels to ${out} in ${groups} groups`, 'groups that divide both');
-  if (weight[3] !== channels / groups) {
-    throw shapeError(
-      op,
-      `weight of shape ${showShape(weight)} for ${showShape(x)} in ${groups} group${groups === 1 ? '' : 's'}`,
-      `${channels / groups} input channels in the weight's last axis`,
-    );
-  }
-  needShape(op, 'bias', bias, [out]);
-  return [n, ...slidingExtents(op, x, { ...geometry, kernel: weight.slice(1, 3) }), out];
-}
-
-/** Calls f(start of y's and x's and weight's channels, out channel) for every product of a filter row with a pixel. */
-function visit(
-  x: Shape,
-  weight: Shape,
-  y: Shape,
-  { stride, padding, dilation, groups }: Geometry,
-  f: (at: number, from: number, filter: number, depth: number) => void,
-): void {
-  const [n, h, w, channels] = x as readonly [number, number, number, number];
-  const [, kh, kw, depth] = weight as readonly [number, number, number, number];
-  const [, outH, outW, out] = y as readonly [number, number, number, number];
-  const [sh, sw] = stride as readonly [number, number];
-  const [ph, pw] = padding as readonly [number, number];
-  const [dh, dw] = dilation as readonly [number, number];
-  for (let b = 0; b < n; b++)
-    for (let i = 0; i < outH; i++)
-      for (let j = 0; j < outW; j++)
-        for (let p = 0; p < kh; p++)
-          for (let q = 0; q < kw; q++) {
-            const r = i * sh - ph + p * dh;
-            const s = j * sw - pw + q * dw;
-            if (r < 0 || r >= h || s < 0 || s >= w) continue;
-            const pixel = ((b * h + r) * w + s) * channels;
-            for (let o = 0; o < out; o++) {
-              const group = Math.floor(o / (out / groups));
-              f(((b * outH + i) * outW + j) * out + o, pixel + group * depth, ((o * kh + p) * kw + q) * depth, depth);
-            }
-          }
-}
-
-function correlate(x: RefArray, weight: RefArray, y: RefArray, geometry: Geometry): void {
-  visit(x.shape, weight.shape, y.shape, geometry, (at, from, filter, depth) => {
-    let sum = y.data[at] as number;
-    for (let c = 0; c < depth; c++) sum += (x.data[from + c] as number) * (weight.data[filter + c] as number);
-    y.data[at] = sum;
-  });
 }
 
 const settings = (
@@ -146,6 +74,16 @@ const tolerance = {
   why: "sums of up to 1024 products, by Winograd's transforms where they apply (rms 2e-6); bf16 has 8 bits",
 };
 
+/** With the bias. */
+function convolve(
+  { x, weight, bias }: { x: RefArray; weight: RefArray; bias: RefArray | undefined },
+  { y }: { y: RefArray },
+  geometry: Geometry,
+): void {
+  if (bias !== undefined) for (let i = 0; i < y.data.length; i++) y.data[i] = bias.data[i % bias.data.length] as number;
+  correlate(x, weight, y, geometry);
+}
+
 export const conv2dOp = defineOp({
   name: 'conv2d',
   inputs: { x: 'diff', weight: 'diff', bias: 'diff?' },
@@ -153,17 +91,9 @@ export const conv2dOp = defineOp({
   attrs,
   saves: ['x', 'weight'],
   cast: 'low',
-  shapes: ({ x, weight, bias }, geometry) => ({ y: outputShape('conv2d', x, weight, bias, geometry) }),
-  backward: ({ saved: { x, weight }, attrs: geometry, grads: { y: g } }) => ({
-    x: (to) => run(conv2dGradInputOp, { g, weight }, { ...geometry, shape: x.shape }, to).dx,
-    weight: (to) => run(conv2dGradWeightOp, { x, g }, { ...geometry, shape: weight.shape }, to).dw,
-    bias: (to) => run(sumToOp, { x: g }, { shape: [weight.shape[0] as number] }, to).y,
-  }),
-  reference({ x, weight, bias }, { y }, geometry) {
-    if (bias !== undefined)
-      for (let i = 0; i < y.data.length; i++) y.data[i] = bias.data[i % bias.data.length] as number;
-    correlate(x, weight, y, geometry);
-  },
+  shapes: ({ x, weight, bias }, geometry) => ({ y: convolvedShape('conv2d', x, weight, bias, geometry) }),
+  backward: ({ saved: { x, weight }, attrs: geometry, grads: { y: g } }) => conv2dThunk(x, weight, geometry, g),
+  reference: convolve,
   cases: [
     { inputs: { x: [2, 5, 7, 3], weight: [4, 3, 3, 3], bias: [4] }, attrs: same },
     { inputs: { x: [1, 9, 6, 17], weight: [19, 3, 3, 17] }, attrs: same },
@@ -211,17 +141,77 @@ export const conv2dOp = defineOp({
   cost: ({ weight }, { y }) => ({ flops: 2 * sizeOf(y) * sizeOf(weight.slice(1)) }),
 });
 
+export const conv2dReluOp = defineOp({
+  name: 'conv2dRelu',
+  inputs: { x: 'diff', weight: 'diff', bias: 'diff?' },
+  outputs: { y: 'diff' },
+  attrs,
+  saves: ['x', 'weight', 'y'],
+  cast: 'low',
+  shapes: ({ x, weight, bias }, geometry) => ({ y: convolvedShape('conv2dRelu', x, weight, bias, geometry) }),
+  backward: ({ saved: { x, weight, y }, attrs: geometry, grads: { y: g } }) =>
+    conv2dThunk(x, weight, geometry, run(reluGradOp, { y, g }, {}).dx),
+  reference(operands, { y }, geometry) {
+    convolve(operands, { y }, geometry);
+    // NaN passes, -0 becomes 0.
+    for (let i = 0; i < y.data.length; i++) if ((y.data[i] as number) <= 0) y.data[i] = 0;
+  },
+  cases: [
+    { inputs: { x: [2, 5, 7, 3], weight: [4, 3, 3, 3], bias: [4] }, attrs: same },
+    { inputs: { x: [2, 9, 10, 16], weight: [32, 3, 3, 16] }, attrs: same },
+    { inputs: { x: [2, 7, 8, 16], weight: [24, 3, 3, 16], bias: [24] }, attrs: settings([2, 2], [1, 1]) },
+    { name: '1x1', inputs: { x: [2, 5, 5, 16], weight: [32, 1, 1, 16] }, attrs: settings([1, 1], [0, 0]) },
+    { name: 'many channels', inputs: { x: [1, 16, 16, 16], weight: [136, 3, 3, 16] }, attrs: same, grad: false },
+    { name: 'long sums', inputs: { x: [1, 4, 4, 64], weight: [8, 3, 3, 64], bias: [8] }, attrs: same, grad: false },
+    { name: "Winograd's", inputs: { x: [3, 8, 8, 64], weight: [64, 3, 3, 64], bias: [64] }, attrs: same, grad: false },
+    {
+      name: 'depthwise',
+      inputs: { x: [2, 7, 6, 16], weight: [16, 3, 3, 1], bias: [16] },
+      attrs: settings([1, 1], [1, 1], [1, 1], 16),
+    },
+    {
+      name: 'groups',
+      inputs: { x: [2, 6, 5, 6], weight: [9, 3, 3, 2], bias: [9] },
+      attrs: settings([1, 1], [1, 1], [1, 1], 3),
+    },
+    { name: 'no images', inputs: { x: [0, 5, 5, 3], weight: [4, 3, 3, 3], bias: [4] }, attrs: same },
+    {
+      name: 'special values',
+      inputs: {
+        x: { shape: [2, 4, 4, 2], values: [NaN, 1, 2, Infinity, 3, -4, 5, -6, 7, 8, 9] },
+        weight: { shape: [3, 1, 1, 2], values: [1, 2, 0.5] },
+      },
+      attrs: settings([1, 1], [0, 0]),
+      grad: false,
+    },
+    {
+      inputs: { x: [1, 4, 4, 2], weight: [4, 2, 2, 2], bias: [3] },
+      attrs: same,
+      refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'bias' },
+    },
+    {
+      name: 'bench',
+      inputs: { x: [32, 56, 56, 64], weight: [64, 3, 3, 64], bias: [64] },
+      attrs: same,
+      bench: true,
+      grad: false,
+    },
+  ],
+  tolerance,
+  cost: ({ weight }, { y }) => ({ flops: 2 * sizeOf(y) * sizeOf(weight.slice(1)) }),
+});
+
 export const conv2dGradInputOp = defineOp({
   name: 'conv2dGradInput',
   inputs: { g: 'const', weight: 'const' },
   outputs: { dx: 'const' },
   attrs: { ...attrs, shape: 'ints' },
   shapes({ g, weight }, { shape, ...geometry }) {
-    needShape('conv2dGradInput', 'g', g, outputShape('conv2dGradInput', shape, weight, undefined, geometry));
+    needShape('conv2dGradInput', 'g', g, convolvedShape('conv2dGradInput', shape, weight, undefined, geometry));
     return { dx: shape };
   },
   reference({ g, weight }, { dx }, geometry) {
-    visit(dx.shape, weight.shape, g.shape, geometry, (at, from, filter, depth) => {
+    visitProducts(dx.shape, weight.shape, g.shape, geometry, (at, from, filter, depth) => {
       const scale = g.data[at] as number;
       for (let c = 0; c < depth; c++)
         dx.data[from + c] = (dx.data[from + c] as number) + scale * (weight.data[filter + c] as number);
@@ -263,11 +253,11 @@ export const conv2dGradWeightOp = defineOp({
   outputs: { dw: 'const' },
   attrs: { ...attrs, shape: 'ints' },
   shapes({ x, g }, { shape, ...geometry }) {
-    needShape('conv2dGradWeight', 'g', g, outputShape('conv2dGradWeight', x, shape, undefined, geometry));
+    needShape('conv2dGradWeight', 'g', g, convolvedShape('conv2dGradWeight', x, shape, undefined, geometry));
     return { dw: shape };
   },
   reference({ x, g }, { dw }, geometry) {
-    visit(x.shape, dw.shape, g.shape, geometry, (at, from, filter, depth) => {
+    visitProducts(x.shape, dw.shape, g.shape, geometry, (at, from, filter, depth) => {
       const scale = g.data[at] as number;
       for (let c = 0; c < depth; c++)
         dw.data[filter + c] = (dw.data[filter + c] as number) + scale * (x.data[from + c] as number);
@@ -309,6 +299,20 @@ export const conv2dGradWeightOp = defineOp({
   cost: ({ g }, { dw }) => ({ flops: 2 * sizeOf(g) * sizeOf(dw.slice(1)) }),
 });
 
+/** The gradients of a convolution's operands and bias, from that of its result. */
+export function conv2dThunk(
+  x: Tensor,
+  weight: Tensor,
+  geometry: AttrValues<typeof attrs>,
+  g: Tensor,
+): { x: Thunk; weight: Thunk; bias: Thunk } {
+  return {
+    x: (to) => run(conv2dGradInputOp, { g, weight }, { ...geometry, shape: x.shape }, to).dx,
+    weight: (to) => run(conv2dGradWeightOp, { x, g }, { ...geometry, shape: weight.shape }, to).dw,
+    bias: (to) => run(sumToOp, { x: g }, { shape: [weight.shape[0] as number] }, to).y,
+  };
+}
+
 /**
  * Two-dimensional convolution (cross-correlation, as everywhere in deep learning):
  * `y[n, i, j, o] = bias[o] + sum_{p, q, c} x[n, i stride - padding + p dilation, j stride - padding + q dilation, c] weight[o, p, q, c]`
@@ -323,18 +327,31 @@ export const conv2dGradWeightOp = defineOp({
  * kernel; ERR_ARGUMENT for a stride, dilation or number of groups below 1
  */
 export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: Conv2dOptions = {}): Tensor {
-  checkOptions('conv2d', options, ['stride', 'padding', 'dilation', 'groups']);
+  return run(conv2dOp, { x, weight, bias }, geometryOf('conv2d', options)).y;
+}
+
+/**
+ * `y = max(convolution + bias, 0)` in one pass: arguments and gradients as those of `conv2d`; NaN stays NaN, and the
+ * gradient at 0 is 0.
+ *
+ * @throws as `conv2d`
+ */
+export function conv2dRelu(x: Tensor, weight: Tensor, bias?: Tensor, options: Conv2dOptions = {}): Tensor {
+  return run(conv2dReluOp, { x, weight, bias }, geometryOf('conv2dRelu', options)).y;
+}
+
+function geometryOf(op: string, options: Conv2dOptions): AttrValues<typeof attrs> {
+  checkOptions(op, options, ['stride', 'padding', 'dilation', 'groups']);
   const groups = options.groups ?? 1;
   if (!Number.isSafeInteger(groups) || groups < 1)
-    throw new SecateurError('ERR_ARGUMENT', `conv2d: groups is ${groups}; give a whole number of at least 1.`, {
+    throw new SecateurError('ERR_ARGUMENT', `${op}: groups is ${groups}; give a whole number of at least 1.`, {
       groups,
     });
-  const geometry = {
-    stride: pairOf('conv2d', 'stride', options.stride ?? 1, 1),
-    padding: pairOf('conv2d', 'padding', options.padding ?? 0, 0),
-    dilation: pairOf('conv2d', 'dilation', options.dilation ?? 1, 1),
+  return {
+    stride: pairOf(op, 'stride', options.stride ?? 1, 1),
+    padding: pairOf(op, 'padding', options.padding ?? 0, 0),
+    dilation: pairOf(op, 'dilation', options.dilation ?? 1, 1),
     groups,
     precision: precision(),
   };
-  return run(conv2dOp, { x, weight, bias }, geometry).y;
 }

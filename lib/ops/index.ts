@@ -21,6 +21,7 @@ export * from './hardMask.js';
 export * from './indexSelect.js';
 export * from './klDiv.js';
 export * from './layerNorm.js';
+export * from './linearActivation.js';
 export * from './matmul.js';
 export * from './maxPool.js';
 export * from './mseLoss.js';

@@ -1,4 +1,4 @@
-import { defineOp, type Into } from '../core/op.js';
+import { defineOp, type Into, type Thunk } from '../core/op.js';
 import { run } from '../core/run.js';
 import { type Shape, broadcastShapes, sameShape, shapeError, showShape, sizeOf } from '../core/shape.js';
 import type { Tensor } from '../core/tensor.js';
@@ -39,16 +39,7 @@ export const matmulOp = defineOp({
       throw shapeError('matmul', `bias of shape ${showShape(bias)}`, `[${n}]`);
     return { c: [...broadcastShapes('matmul', a.slice(0, -2), b.slice(0, -2)), rows(a, transA), n] };
   },
-  backward: ({ saved: { a, b }, attrs: { transA, transB }, grads: { c: g } }) => ({
-    a: (to) => (transA ? product(b, g, transB, true, a.shape, to) : product(g, b, false, !transB, a.shape, to)),
-    b(to) {
-      // One matrix b served all of a batch: the batch is then only more rows of one product.
-      const together = b.rank === 2 && a.rank > 2 && !transA;
-      const [x, up] = together ? [asRows(a), asRows(g)] : [a, g];
-      return transB ? product(up, x, true, transA, b.shape, to) : product(x, up, !transA, false, b.shape, to);
-    },
-    bias: sumThunk(g, [g.shape[g.rank - 1] as number]),
-  }),
+  backward: ({ saved: { a, b }, attrs, grads: { c: g } }) => matmulThunk(a, b, attrs, g),
   reference({ a, b, bias }, { c }, { transA, transB }) {
     const m = rows(a.shape, transA);
     const k = cols(a.shape, transA);
@@ -128,6 +119,25 @@ export const matmulOp = defineOp({
   tolerance: { f32: 2e-5, bf16: 2e-2, why: 'sums of up to 1601 products; bf16 has 8 bits' },
   cost: ({ a }, { c }, { transA }) => ({ flops: 2 * c.reduce((x, y) => x * y, 1) * cols(a, transA) }),
 });
+
+/** The gradients of a product's operands and bias, from that of its result. */
+export function matmulThunk(
+  a: Tensor,
+  b: Tensor,
+  { transA, transB }: Required<MatmulOptions>,
+  g: Tensor,
+): { a: Thunk; b: Thunk; bias: Thunk } {
+  return {
+    a: (to) => (transA ? product(b, g, transB, true, a.shape, to) : product(g, b, false, !transB, a.shape, to)),
+    b(to) {
+      // One matrix b served all of a batch: the batch is then only more rows of one product.
+      const together = b.rank === 2 && a.rank > 2 && !transA;
+      const [x, up] = together ? [asRows(a), asRows(g)] : [a, g];
+      return transB ? product(up, x, true, transA, b.shape, to) : product(x, up, !transA, false, b.shape, to);
+    },
+    bias: sumThunk(g, [g.shape[g.rank - 1] as number]),
+  };
+}
 
 function asRows(x: Tensor): Tensor {
   const n = x.shape[x.rank - 1] as number;

@@ -72,10 +72,8 @@ void product(Sizes& kernels, DType dtype, ConvParams& p, std::int64_t groups, st
 
 constexpr unsigned threads = 256;
 
-}  // namespace
-
-KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
-  if (a.y.size() == 0 || cudnnConvForward(a)) return;
+template <class Args>
+void forward(const Args& a, bool relu) {
   static Sizes kernels{{images::conv2d, "conv2dLarge"}, {images::conv2d, "conv2dSmall"}};
   static Kernels direct(images::conv2d, "depthwise");
   const ConvGeometry g = geometryOf(a, a.x.dims, a.y.dims, a.weight.dims);
@@ -84,7 +82,7 @@ KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
   if (isDepthwise(g)) {
     const std::int64_t n = a.y.size();
     launch(direct[dtype], elementBlocks(n), threads,
-           DepthwiseParams{g, a.x.data, a.weight.data, bias, nullptr, a.y.data, nullptr, n, 1, a.accumulate});
+           DepthwiseParams{g, a.x.data, a.weight.data, bias, nullptr, a.y.data, nullptr, n, 1, a.accumulate, relu});
     return;
   }
   const std::int64_t depth = g.kernelHeight * g.kernelWidth * g.groupChannels;
@@ -94,8 +92,18 @@ KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
   p.weight = a.weight.data;
   p.packedX = groupsPacked(dtype, a.x.data, g.channels, g.groupChannels);
   p.packedWeight = readsPacked(dtype, a.weight.data, depth);
-  p.out = {a.y.data, bias, nullptr, g.groupOutChannels, g.outChannels, g.groupOutChannels, a.accumulate};
+  p.out = {a.y.data, bias, nullptr, g.groupOutChannels, g.outChannels, g.groupOutChannels, a.accumulate, relu};
   product(kernels, dtype, p, a.groups, a.y.dims[0] * g.outHeight * g.outWidth, g.groupOutChannels, depth);
+}
+
+}  // namespace
+
+KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
+  if (a.y.size() > 0 && !cudnnConvForward(a)) forward(a, false);
+}
+
+KERNEL(conv2dRelu, F32 | BF16)(const Conv2dReluArgs& a) {
+  if (a.y.size() > 0 && !cudnnConvReluForward(a)) forward(a, true);
 }
 
 KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {

@@ -38,6 +38,7 @@ struct DepthwiseParams {
   std::int64_t n;  // elements of the output, or pixels of y
   std::int64_t chunks;
   bool accumulate;
+  bool relu = false;  // forward only
 };
 
 }  // namespace secateur::cuda

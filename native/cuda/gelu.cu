@@ -6,11 +6,7 @@
 namespace secateur::cuda {
 
 constexpr float normalPeak = 0x1.988454p-2f;  // 1 / sqrt(2 pi)
-constexpr float tanhSlope = 0x1.988454p-1f;   // sqrt(2 / pi)
-constexpr float cubic = 0.044715f;
 
-SECATEUR_GPU float tanhPart(float x) { return tanhf(tanhSlope * fmaf(cubic * x * x, x, x)); }
-SECATEUR_GPU float approximate(float x) { return 0.5f * x * (1.0f + tanhPart(x)); }
 SECATEUR_GPU float exactSlope(float x) {
   return fmaf(x * normalPeak, expf(-0.5f * x * x), 0.5f * (1.0f + erff(x * rootHalf)));
 }
@@ -40,7 +36,7 @@ SECATEUR_GPU void backward(const SlopeParams& p, F f) {
   }
 
 INSTANCES(gelu, forward, UnaryParams, geluExact)
-INSTANCES(geluTanh, forward, UnaryParams, approximate)
+INSTANCES(geluTanh, forward, UnaryParams, geluTanhForm)
 INSTANCES(geluGrad, backward, SlopeParams, exactSlope)
 INSTANCES(geluTanhGrad, backward, SlopeParams, approximateSlope)
 

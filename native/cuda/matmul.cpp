@@ -59,13 +59,12 @@ KERNEL(matmul, F32 | BF16)(const MatmulArgs& s) {
   const std::int64_t columns = s.c.back(1);
   const ProductPlan plan = planProduct(s.c.dtype, batches, rows, columns, s.a.back(s.transA ? 2 : 1));
   p.grid = plan.grid;
-  p.out = {s.c.data,
-           s.bias.present ? s.bias.data : nullptr,
-           partialResults(plan, batches),
-           rows * columns,
-           columns,
-           std::int64_t{0},
-           s.accumulate};
+  p.out.c = s.c.data;
+  p.out.bias = s.bias.present ? s.bias.data : nullptr;
+  p.out.partial = partialResults(plan, batches);
+  p.out.batchStride = rows * columns;
+  p.out.rowStride = columns;
+  p.out.accumulate = s.accumulate;
   launch(kernelFor(plan.large, s.transA, s.transB, s.c.dtype), plan.blocks, plan.threads, p);
   sumPieces(s.c.dtype, plan, p.out, batches);
 }

@@ -27,6 +27,7 @@
 #include "ops/indexSelect.h"
 #include "ops/klDiv.h"
 #include "ops/layerNorm.h"
+#include "ops/linearActivation.h"
 #include "ops/matmul.h"
 #include "ops/maxPool.h"
 #include "ops/mseLoss.h"
@@ -87,6 +88,7 @@
   X(conv2d24) \
   X(conv2dGradInput) \
   X(conv2dGradWeight) \
+  X(conv2dRelu) \
   X(copy) \
   X(crossEntropy) \
   X(crossEntropyGrad) \
@@ -116,6 +118,8 @@
   X(layerNormGrad) \
   X(le) \
   X(linear24) \
+  X(linearGelu) \
+  X(linearRelu) \
   X(log) \
   X(logSoftmax) \
   X(logSoftmaxGrad) \

@@ -74,7 +74,7 @@ t.test('ranks meet in collectives through the table of NCCL, and wrong uses are 
 t.test('conformance with the libraries', { skip }, (t) => {
   const { status, out, calls } = run(process.execPath, [join(root, 'dist/test/ops.conform.test.js')], {
     SECATEUR_TEST_DEVICE: 'cuda',
-    SECATEUR_TEST_OPS: 'conv2d,matmul,scaledDotProductAttention',
+    SECATEUR_TEST_OPS: 'conv2d,linearActivation,matmul,scaledDotProductAttention',
     SECATEUR_NO_CACHE: '1',
     TAP: '1',
     TAP_TIMEOUT: '900',

@@ -39,7 +39,14 @@ struct BlasLtChoice {
   X(CUBLASLT_MATMUL_DESC_TRANSB, productTransB, 4)                             \
   X(CUBLASLT_MATMUL_DESC_EPILOGUE, productEpilogue, 7)                         \
   X(CUBLASLT_MATMUL_DESC_BIAS_POINTER, productBiasPointer, 8)                  \
+  X(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, productAuxPointer, 11)          \
+  X(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, productAuxLeading, 12)               \
+  X(CUBLASLT_EPILOGUE_DEFAULT, epilogueDefault, 1)                             \
   X(CUBLASLT_EPILOGUE_BIAS, epilogueBias, 4)                                   \
+  X(CUBLASLT_EPILOGUE_GELU, epilogueGelu, 32)                                  \
+  X(CUBLASLT_EPILOGUE_GELU_BIAS, epilogueGeluBias, 36)                         \
+  X(CUBLASLT_EPILOGUE_GELU_AUX, epilogueGeluAux, 160)                          \
+  X(CUBLASLT_EPILOGUE_GELU_AUX_BIAS, epilogueGeluAuxBias, 164)                 \
   X(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE, reductionInComputeType, 2)         \
   X(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, preferenceMaxWorkspace, 1)       \
   X(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, preferenceReductionSchemes, 3) \

@@ -38,6 +38,7 @@ using DnnDescriptor = void*;
 #define SECATEUR_CUDNN_ATTRIBUTES(X)                                                   \
   X(CUDNN_ATTR_POINTWISE_MODE, pointwiseMode, 0)                                       \
   X(CUDNN_ATTR_POINTWISE_MATH_PREC, pointwisePrecision, 1)                             \
+  X(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, pointwiseNan, 2)                             \
   X(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, convolutionPrecision, 100)                       \
   X(CUDNN_ATTR_CONVOLUTION_CONV_MODE, convolutionMode, 101)                            \
   X(CUDNN_ATTR_CONVOLUTION_DILATIONS, convolutionDilations, 102)                       \
@@ -106,6 +107,7 @@ using DnnDescriptor = void*;
   X(CUDNN_TYPE_VOID_PTR, pointer, 6)                 \
   X(CUDNN_TYPE_CONVOLUTION_MODE, convolutionMode, 7) \
   X(CUDNN_TYPE_HEUR_MODE, heuristicsMode, 8)         \
+  X(CUDNN_TYPE_NAN_PROPOGATION, nan, 10)             \
   X(CUDNN_TYPE_NUMERICAL_NOTE, note, 11)             \
   X(CUDNN_TYPE_POINTWISE_MODE, pointwiseMode, 14)    \
   X(CUDNN_TYPE_BACKEND_DESCRIPTOR, descriptor, 15)   \
@@ -117,7 +119,11 @@ using DnnDescriptor = void*;
 
 #define SECATEUR_CUDNN_CONVOLUTION_MODES(X) X(CUDNN_CROSS_CORRELATION, crossCorrelation, 1)
 
-#define SECATEUR_CUDNN_POINTWISE_MODES(X) X(CUDNN_POINTWISE_ADD, add, 0)
+#define SECATEUR_CUDNN_POINTWISE_MODES(X) \
+  X(CUDNN_POINTWISE_ADD, add, 0)          \
+  X(CUDNN_POINTWISE_RELU_FWD, relu, 100)
+
+#define SECATEUR_CUDNN_NANS(X) X(CUDNN_PROPAGATE_NAN, propagate, 1)
 
 #define SECATEUR_CUDNN_HEURISTICS(X)       \
   X(CUDNN_HEUR_MODE_FALLBACK, fallback, 2) \
@@ -143,6 +149,7 @@ enum class DnnKind : int { SECATEUR_CUDNN_KINDS(SECATEUR_VALUE) };
 enum class DnnDataType : int { SECATEUR_CUDNN_DATA_TYPES(SECATEUR_VALUE) };
 enum class DnnConvolutionMode : int { SECATEUR_CUDNN_CONVOLUTION_MODES(SECATEUR_VALUE) };
 enum class DnnPointwiseMode : int { SECATEUR_CUDNN_POINTWISE_MODES(SECATEUR_VALUE) };
+enum class DnnNan : int { SECATEUR_CUDNN_NANS(SECATEUR_VALUE) };
 enum class DnnHeuristics : int { SECATEUR_CUDNN_HEURISTICS(SECATEUR_VALUE) };
 enum class DnnNote : int { SECATEUR_CUDNN_NOTES(SECATEUR_VALUE) };
 #undef SECATEUR_VALUE

@@ -16,10 +16,14 @@ SECATEUR_GPU void eachPack(std::int64_t n, std::int64_t channels, Visit visit) {
 }
 
 template <class T, int width>
-SECATEUR_GPU void addTo(T* at, const float (&sums)[width], bool accumulate) {
+SECATEUR_GPU void addTo(T* at, const float (&sums)[width], bool accumulate, bool relu = false) {
   Pack<T, width> out = accumulate ? loadPack<T, width>(at) : Pack<T, width>{};
 #pragma unroll
-  for (int j = 0; j < width; j++) out.at[j] = fromFloat<T>(accumulate ? sums[j] + toFloat(out.at[j]) : sums[j]);
+  for (int j = 0; j < width; j++) {
+    const float sum = accumulate ? sums[j] + toFloat(out.at[j]) : sums[j];
+    // NaN passes.
+    out.at[j] = fromFloat<T>(relu && sum <= 0 ? 0.0f : sum);
+  }
   storePack(at, out);
 }
 
@@ -47,7 +51,7 @@ SECATEUR_GPU void depthwisePacks(const DepthwiseParams& p) {
         for (int j = 0; j < width; j++) sums[j] = fmaf(toFloat(values.at[j]), toFloat(filter[j * taps]), sums[j]);
       }
     }
-    addTo<T, width>(static_cast<T*>(p.out) + at * g.outChannels + channel, sums, p.accumulate);
+    addTo<T, width>(static_cast<T*>(p.out) + at * g.outChannels + channel, sums, p.accumulate, p.relu);
   });
 }
 

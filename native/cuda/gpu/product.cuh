@@ -154,18 +154,30 @@ SECATEUR_GPU TilePlace placeOf(const ProductGrid& g) {
   return p;
 }
 
-// The finished element: with the bias, and with what was there.
-template <class T>
+// What follows the sum: relu, where it is asked for. It costs next to nothing, and so every kernel can; a function of
+// more instructions is a type of its own, with `keeps`, and kernels of its own.
+struct PerhapsRelu {
+  static constexpr bool keeps = false;
+  // NaN passes, -0 becomes 0.
+  SECATEUR_GPU static float of(const ProductOutput& out, float x) { return out.relu && x <= 0 ? 0.0f : x; }
+};
+
+// The finished element: with the bias, with what was there, and what follows.
+template <class T, class After>
 SECATEUR_GPU void finish(const ProductOutput& out, std::int64_t batch, std::int64_t row, std::int64_t column,
                          float sum) {
-  T* c = static_cast<T*>(out.c) + batch * out.batchStride + row * out.rowStride + column;
+  const std::int64_t at = batch * out.batchStride + row * out.rowStride + column;
+  T* c = static_cast<T*>(out.c) + at;
   if (out.bias != nullptr) sum += toFloat(static_cast<const T*>(out.bias)[batch * out.biasStride + column]);
   if (out.accumulate) sum += toFloat(*c);
-  *c = fromFloat<T>(sum);
+  if constexpr (After::keeps) {
+    if (out.before != nullptr) static_cast<T*>(out.before)[at] = fromFloat<T>(sum);
+  }
+  *c = fromFloat<T>(After::of(out, sum));
 }
 
 // The whole of a block's work. The loaders are those of this block's batch.
-template <class Tile, class LoadA, class LoadB>
+template <class Tile, class After = PerhapsRelu, class LoadA, class LoadB>
 SECATEUR_GPU void multiplyTile(const ProductGrid& grid, const ProductOutput& out, const TilePlace& place,
                                const LoadA& loadA, const LoadB& loadB) {
   using CarrierA = Carrier<LoadA, Tile::rows, Tile::depth, Tile::threads>;
@@ -200,7 +212,7 @@ SECATEUR_GPU void multiplyTile(const ProductGrid& grid, const ProductOutput& out
     const std::int64_t row = place.row + i, column = place.column + j;
     if (row >= grid.rows || column >= grid.columns) return;
     if (out.partial == nullptr) {
-      finish<typename Tile::Element>(out, place.batch, row, column, sum);
+      finish<typename Tile::Element, After>(out, place.batch, row, column, sum);
     } else {
       out.partial[(place.piece * grid.rows + row) * grid.columns + column] = sum;
     }
@@ -208,14 +220,14 @@ SECATEUR_GPU void multiplyTile(const ProductGrid& grid, const ProductOutput& out
 }
 
 // Adds up the pieces of a split depth.
-template <class T>
+template <class T, class After = PerhapsRelu>
 SECATEUR_GPU void sumPieces(const ProductSumParams& p) {
   const std::int64_t each = p.grid.rows * p.grid.columns;
   for (std::int64_t i = threadIndex(); i < p.batches * each; i += threadTotal()) {
     const std::int64_t batch = i / each, at = i % each;
     float sum = 0;
     for (std::int64_t s = 0; s < p.grid.splits; s++) sum += p.out.partial[(batch * p.grid.splits + s) * each + at];
-    finish<T>(p.out, batch, at / p.grid.columns, at % p.grid.columns, sum);
+    finish<T, After>(p.out, batch, at / p.grid.columns, at % p.grid.columns, sum);
   }
 }
 

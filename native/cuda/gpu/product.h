@@ -22,6 +22,8 @@ struct ProductOutput {
   float* partial = nullptr;    // [batches * splits, rows, columns] in place of c
   std::int64_t batchStride = 0, rowStride = 0, biasStride = 0;
   bool accumulate = false;  // add to what is there
+  bool relu = false;        // of the sum with its bias
+  void* before = nullptr;   // where a kernel with another function keeps what it is applied to, laid out as c; or null
 };
 
 struct ProductSumParams {

@@ -46,11 +46,11 @@ float* partialResults(const ProductPlan& plan, std::int64_t batches) {
   return g.splits == 1 ? nullptr : scratch<float>(batches * g.splits * g.rows * g.columns);
 }
 
-void sumPieces(DType dtype, const ProductPlan& plan, const ProductOutput& out, std::int64_t batches) {
+void sumPieces(DType dtype, const ProductPlan& plan, const ProductOutput& out, std::int64_t batches, Kernels* after) {
   if (out.partial == nullptr) return;
   static Kernels sum(images::product, "productSum");
-  launch(sum[dtype], elementBlocks(batches * plan.grid.rows * plan.grid.columns, 256), 256,
-         ProductSumParams{plan.grid, out, batches});
+  launch((after == nullptr ? sum : *after)[dtype], elementBlocks(batches * plan.grid.rows * plan.grid.columns, 256),
+         256, ProductSumParams{plan.grid, out, batches});
 }
 
 bool readsPacked(DType dtype, const void* data, std::int64_t stride) {

@@ -18,8 +18,9 @@ ProductPlan planProduct(DType dtype, std::int64_t batches, std::int64_t rows, st
 
 // Room for the partial results, if there are pieces.
 float* partialResults(const ProductPlan& plan, std::int64_t batches);
-// Adds them up; nothing when there are none.
-void sumPieces(DType dtype, const ProductPlan& plan, const ProductOutput& out, std::int64_t batches);
+// Adds them up; nothing when there are none. `after`: the kernel, where a function follows the sum.
+void sumPieces(DType dtype, const ProductPlan& plan, const ProductOutput& out, std::int64_t batches,
+               Kernels* after = nullptr);
 
 // Whether lines of this length, `stride` elements apart, can be read 16 bytes at a time.
 bool readsPacked(DType dtype, const void* data, std::int64_t stride);

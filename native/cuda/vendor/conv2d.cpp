@@ -38,13 +38,13 @@ bool suits(const dnn::ConvolutionShape& s, bool accumulate) {
   return !accumulate && s.images > 0 && s.outHeight > 0 && s.outWidth > 0 && s.outChannels > 0 && s.channels > s.groups;
 }
 
-}  // namespace
-
-bool cudnnConvForward(const Conv2dArgs& a) {
+template <class Args>
+bool forward(const Args& a, bool relu) {
   dnn::Session* session = dnn::Session::get();
   if (session == nullptr) return false;
   dnn::ConvolutionShape s = shapeOf(a, dnn::Direction::forward, a.x, a.weight, a.y);
   s.bias = a.bias.present;
+  s.relu = relu;
   if (!suits(s, a.accumulate)) return false;
   if (!s.bias)
     return session->run(s, {{dnn::numberX, a.x.data}, {dnn::numberW, a.weight.data}, {dnn::numberY, a.y.data}});
@@ -53,6 +53,12 @@ bool cudnnConvForward(const Conv2dArgs& a) {
                           {dnn::numberBias, a.bias.data},
                           {dnn::numberY, a.y.data}});
 }
+
+}  // namespace
+
+bool cudnnConvForward(const Conv2dArgs& a) { return forward(a, false); }
+
+bool cudnnConvReluForward(const Conv2dReluArgs& a) { return forward(a, true); }
 
 bool cudnnConvGradInput(const Conv2dGradInputArgs& a) {
   dnn::Session* session = dnn::Session::get();

@@ -6,6 +6,7 @@
 namespace secateur::cuda {
 
 bool cudnnConvForward(const Conv2dArgs& a);
+bool cudnnConvReluForward(const Conv2dReluArgs& a);
 bool cudnnConvGradInput(const Conv2dGradInputArgs& a);
 bool cudnnConvGradWeight(const Conv2dGradWeightArgs& a);
 

@@ -47,6 +47,7 @@ std::vector<std::int64_t> ConvolutionShape::key() const {
           dilation[0],
           dilation[1],
           static_cast<std::int64_t>(bias),
+          static_cast<std::int64_t>(relu),
           static_cast<std::int64_t>(highest)};
 }
 
@@ -74,6 +75,36 @@ const Descriptor& Graph::of(TensorNumber number) const {
   throw Error("ERR_CUDA", "the graph has no tensor " + std::to_string(number));
 }
 
+void Graph::add(TensorNumber x, TensorNumber b, TensorNumber y) {
+  Descriptor addition(DnnDescriptorType::pointwise);
+  addition.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::add)
+      .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
+      .finalize("an addition");
+  Descriptor operation(DnnDescriptorType::operationPointwise);
+  operation.set(DnnAttribute::operationPointwiseMode, addition)
+      .set(DnnAttribute::operationPointwiseX, of(x))
+      .set(DnnAttribute::operationPointwiseB, of(b))
+      .set(DnnAttribute::operationPointwiseY, of(y))
+      .finalize("adding a bias");
+  operations_.push_back(std::move(operation));
+  parts_.push_back(std::move(addition));
+}
+
+void Graph::relu(TensorNumber x, TensorNumber y) {
+  Descriptor rectifier(DnnDescriptorType::pointwise);
+  rectifier.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::relu)
+      .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
+      .set(DnnAttribute::pointwiseNan, DnnNan::propagate)
+      .finalize("relu");
+  Descriptor operation(DnnDescriptorType::operationPointwise);
+  operation.set(DnnAttribute::operationPointwiseMode, rectifier)
+      .set(DnnAttribute::operationPointwiseX, of(x))
+      .set(DnnAttribute::operationPointwiseY, of(y))
+      .finalize("applying relu");
+  operations_.push_back(std::move(operation));
+  parts_.push_back(std::move(rectifier));
+}
+
 void Graph::finish() { graph_.set(DnnAttribute::graphOperations, operations_).finalize("a graph"); }
 
 Graph::Graph(const ConvolutionShape& s) {
@@ -98,12 +129,12 @@ Graph::Graph(const ConvolutionShape& s) {
 
   switch (s.direction) {
     case Direction::forward: {
-      if (s.bias) tensor(numberSum, DnnDataType::f32, y.extents, y.strides, Place::inside);
+      if (s.bias || s.relu) tensor(numberSum, DnnDataType::f32, y.extents, y.strides, Place::inside);
       Descriptor operation(DnnDescriptorType::convolutionForward);
       operation.set(DnnAttribute::forwardConvolution, geometry)
           .set(DnnAttribute::forwardX, of(numberX))
           .set(DnnAttribute::forwardW, of(numberW))
-          .set(DnnAttribute::forwardY, of(s.bias ? numberSum : numberY))
+          .set(DnnAttribute::forwardY, of(s.bias || s.relu ? numberSum : numberY))
           .set(DnnAttribute::forwardAlpha, 1.0f)
           .set(DnnAttribute::forwardBeta, 0.0f)
           .finalize("a convolution's forward pass");
@@ -140,19 +171,10 @@ Graph::Graph(const ConvolutionShape& s) {
   if (s.bias) {
     const ChannelsLast b(1, 1, 1, s.outChannels);
     tensor(numberBias, type, b.extents, b.strides);
-    Descriptor addition(DnnDescriptorType::pointwise);
-    addition.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::add)
-        .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
-        .finalize("an addition");
-    Descriptor operation(DnnDescriptorType::operationPointwise);
-    operation.set(DnnAttribute::operationPointwiseMode, addition)
-        .set(DnnAttribute::operationPointwiseX, of(numberSum))
-        .set(DnnAttribute::operationPointwiseB, of(numberBias))
-        .set(DnnAttribute::operationPointwiseY, of(numberY))
-        .finalize("adding a bias");
-    operations_.push_back(std::move(operation));
-    parts_.push_back(std::move(addition));
+    if (s.relu) tensor(numberBiased, DnnDataType::f32, y.extents, y.strides, Place::inside);
+    add(numberSum, numberBias, s.relu ? numberBiased : numberY);
   }
+  if (s.relu) relu(s.bias ? numberBiased : numberSum, numberY);
   finish();
 }
 

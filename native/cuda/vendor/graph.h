@@ -16,6 +16,7 @@ enum TensorNumber : std::int64_t {
   numberY,
   numberBias,
   numberSum,
+  numberBiased,
   numberQ,
   numberK,
   numberV,
@@ -38,6 +39,7 @@ struct ConvolutionShape {
   std::int64_t kernelHeight = 0, kernelWidth = 0, groups = 1;
   std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
   bool bias = false;
+  bool relu = false;  // of a forward pass, after the bias
   // Winograd's algorithm will not do.
   bool highest = false;
 
@@ -64,6 +66,9 @@ class Graph {
   void tensor(TensorNumber number, DnnDataType type, const std::vector<std::int64_t>& extents,
               const std::vector<std::int64_t>& strides, Place place = Place::memory);
   const Descriptor& of(TensorNumber number) const;
+  // y = x + b, or relu(x), which lets NaN pass; in f32.
+  void add(TensorNumber x, TensorNumber b, TensorNumber y);
+  void relu(TensorNumber x, TensorNumber y);
   void finish();
 
   // The graph refers to its operations, they to their tensors: all live as long as it.

@@ -54,26 +54,42 @@ SECATEUR_INLINE const float* biasOf(const View& bias) {
   return wide;
 }
 
-}  // namespace
-
-KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) {
+template <class Args>
+SECATEUR_INLINE void convolve(const Args& a) {
   const onednn::ConvShape s = shapeOf(a, a.x, a.weight);
   if (a.y.size() == 0) return;
   const float* bias = biasOf(a.bias);
   if (useWinograd(a, s, a.x.dtype)) {
     const WinogradShape w = tiled(s);
     const int threads = threadCount();
-    winogradForward(a.x.as<float>(), a.weight.as<float>(), bias, a.y.as<float>(), w,
+    winogradForward(a.x.template as<float>(), a.weight.template as<float>(), bias, a.y.template as<float>(), w,
                     scratch<float>(winogradScratch(w, threads)), threads);
     return;
   }
 #ifdef SECATEUR_AMX
   if (a.x.dtype == DType::bf16 && amx::forwardPays(s))
-    return amx::convForward(s, a.x.as<bf16>(), a.weight.as<bf16>(), bias, a.y.as<bf16>());
+    return amx::convForward(s, a.x.template as<bf16>(), a.weight.template as<bf16>(), bias, a.y.template as<bf16>());
 #endif
   withFloat(a.x.dtype, [&](auto tag) {
     using T = decltype(tag);
-    onednn::convForward<T>(s, a.x.as<T>(), a.weight.as<T>(), bias, a.y.as<T>());
+    onednn::convForward<T>(s, a.x.template as<T>(), a.weight.template as<T>(), bias, a.y.template as<T>());
+  });
+}
+
+}  // namespace
+
+KERNEL(conv2d, F32 | BF16)(const Conv2dArgs& a) { convolve(a); }
+
+// relu in a pass of its own: oneDNN's loses NaN.
+KERNEL(conv2dRelu, F32 | BF16)(const Conv2dReluArgs& a) {
+  convolve(a);
+  withFloat(a.y.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    T* y = a.y.as<T>();
+    parallelFor(a.y.size(), parallelGrain, [=](std::int64_t begin, std::int64_t end) {
+#pragma omp simd
+      for (std::int64_t i = begin; i < end; i++) store(y[i], toFloat(y[i]) <= 0 ? 0.0f : toFloat(y[i]));
+    });
   });
 }
 

@@ -76,4 +76,27 @@ struct conv2dGradWeight {
 };
 }
 
+struct Conv2dReluArgs {
+  enum class Precision { high, highest };
+  View x;
+  View weight;
+  View bias;
+  List<std::int64_t> stride;
+  List<std::int64_t> padding;
+  List<std::int64_t> dilation;
+  std::int64_t groups;
+  Precision precision;
+  bool accumulate;
+  View y;
+  template <class D>
+  static Conv2dReluArgs decode(D& d) {
+    return {d.tensor(), d.tensor(), d.optional(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.boolean(), d.output()};
+  }
+};
+namespace ops {
+struct conv2dRelu {
+  using Args = Conv2dReluArgs;
+};
+}
+
 }  // namespace secateur

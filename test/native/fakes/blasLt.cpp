@@ -22,8 +22,14 @@ struct cublasLtMatrixLayoutOpaque_t {
 };
 struct cublasLtMatmulDescOpaque_t {
   std::int32_t transA = blasAsIs, transB = blasAsIs;
-  std::uint32_t epilogue = 1;
+  std::uint32_t epilogue = epilogueDefault;
   const void* bias = nullptr;
+  void* aux = nullptr;
+  std::int64_t auxLeading = 0;
+
+  bool hasBias() const { return (epilogue & epilogueBias) != 0; }
+  bool hasGelu() const { return (epilogue & epilogueGelu) != 0; }
+  bool keeps() const { return epilogue == epilogueGeluAux || epilogue == epilogueGeluAuxBias; }
 };
 struct cublasLtMatmulPreferenceOpaque_t {
   std::uint64_t workspace = 0;
@@ -57,7 +63,8 @@ struct Choice {
 static_assert(sizeof(Choice) <= sizeof(BlasLtAlgorithm), "a choice fits into an algorithm");
 
 std::uint64_t hashOf(const Description& d, const std::vector<const Layout*>& layouts) {
-  std::string text = std::to_string(d.transA) + "," + std::to_string(d.transB) + "," + std::to_string(d.epilogue);
+  std::string text = std::to_string(d.transA) + "," + std::to_string(d.transB) + "," + std::to_string(d.epilogue) +
+                     "," + std::to_string(d.auxLeading);
   for (const Layout* l : layouts) {
     for (const std::int64_t n :
          {std::int64_t{l->type}, l->rows, l->columns, l->leading, std::int64_t{l->batch}, l->stride})
@@ -75,6 +82,15 @@ const char* faultOf(const Description& d, const Layout& a, const Layout& b, cons
   const std::int64_t kb = d.transB == blasAsIs ? b.rows : b.columns, n = d.transB == blasAsIs ? b.columns : b.rows;
   if (k != kb || m != c.rows || n != c.columns) return "extents do not fit";
   if (c.batch > 1 && c.stride < c.leading * c.columns) return "results overlap";
+  bool known = false;
+  for (const BlasLtValue e :
+       {epilogueDefault, epilogueBias, epilogueGelu, epilogueGeluBias, epilogueGeluAux, epilogueGeluAuxBias})
+    known = known || d.epilogue == static_cast<std::uint32_t>(e);
+  if (!known) return "an epilogue that this stand-in does not know";
+  if (d.keeps() && (d.auxLeading % 8 != 0 || d.auxLeading < c.rows || c.batch != 1))
+    return "what is kept has lines of eighths that hold a column";
+  if (d.keeps() && (d.aux == nullptr || reinterpret_cast<std::uintptr_t>(d.aux) % 16 != 0))
+    return "what is kept is not aligned to 16 bytes";
   return nullptr;
 }
 
@@ -83,10 +99,12 @@ std::size_t bytesOf(const Layout& l) {
   return static_cast<std::size_t>((l.batch - 1) * l.stride + one) * (l.type == blasBf16 ? 2 : 4);
 }
 
+double geluTanh(double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); }
+
 struct Run {
   Description d;
   Layout a, b, c;
-  const void *dataA, *dataB, *bias;
+  const void *dataA, *dataB;
   void *data, *workspace;
   float alpha, beta;
   bool good;
@@ -108,7 +126,9 @@ struct Run {
           double value = alpha * sum;
           // beta 0: what was there is not read, be it NaN.
           if (beta != 0) value += double{beta} * fakes::load(data, bf16, at);
-          if (bias != nullptr) value += fakes::load(bias, bf16, i);
+          if (d.hasBias()) value += fakes::load(d.bias, bf16, i);
+          if (d.keeps()) fakes::store(d.aux, bf16, j * d.auxLeading + i, static_cast<float>(value));
+          if (d.hasGelu()) value = geluTanh(value);
           fakes::store(data, bf16, at, good ? static_cast<float>(value) : NAN);
         }
   }
@@ -163,6 +183,8 @@ CALL int cublasLtMatmulDescSetAttribute(BlasLtProduct d, int attribute, const vo
   if (attribute == productTransB) return take(d->transB, value, bytes);
   if (attribute == productEpilogue) return take(d->epilogue, value, bytes);
   if (attribute == productBiasPointer) return take(d->bias, value, bytes);
+  if (attribute == productAuxPointer) return take(d->aux, value, bytes);
+  if (attribute == productAuxLeading) return take(d->auxLeading, value, bytes);
   return refuse("an attribute of products that this stand-in does not know");
 }
 CALL int cublasLtMatmulPreferenceCreate(BlasLtPreference* preference) {
@@ -216,17 +238,17 @@ CALL int cublasLtMatmul(BlasLtHandle handle, BlasLtProduct d, const void* alpha,
       return refuse("a matrix is not on the device");
   }
   if (dataC != data) return refuse("this stand-in works in place");
-  const bool hasBias = d->epilogue == epilogueBias;
-  if (d->epilogue != 1 && !hasBias) return refuse("an epilogue that this stand-in does not know");
-  const std::size_t biasBytes = static_cast<std::size_t>(c->rows) * (c->type == blasBf16 ? 2 : 4);
-  if (hasBias && !fakes::onDevice(d->bias, biasBytes)) return refuse("the bias is not on the device");
+  const std::size_t element = c->type == blasBf16 ? 2 : 4;
+  if (d->hasBias() && !fakes::onDevice(d->bias, static_cast<std::size_t>(c->rows) * element))
+    return refuse("the bias is not on the device");
+  const auto kept = static_cast<std::size_t>(d->auxLeading * (c->columns - 1) + c->rows);
+  if (d->keeps() && !fakes::onDevice(d->aux, kept * element)) return refuse("what is kept is not on the device");
   const Run run{*d,
                 *a,
                 *b,
                 *c,
                 dataA,
                 dataB,
-                hasBias ? d->bias : nullptr,
                 data,
                 choice.workspace > 0 ? workspace : nullptr,
                 *static_cast<const float*>(alpha),

@@ -16,7 +16,9 @@ using secateur::cuda::DnnDescriptor;
 using secateur::cuda::DnnDescriptorType;
 using secateur::cuda::DnnHeuristics;
 using secateur::cuda::DnnKind;
+using secateur::cuda::DnnNan;
 using secateur::cuda::DnnNote;
+using secateur::cuda::DnnPointwiseMode;
 using secateur::cuda::DnnStatus;
 
 // Thrown anywhere below; the entry point gives the status and keeps the sentence.

@@ -18,23 +18,47 @@ std::vector<RecordPointer> those(const Record& r, std::initializer_list<A> attri
   return found;
 }
 
+bool isRelu(const Record& r) {
+  return r.record(A::operationPointwiseMode).enumerator(A::pointwiseMode) == static_cast<int>(DnnPointwiseMode::relu);
+}
+
 void checkPointwise(const Record& r) {
-  const Operand x = shapeOf(r.record(A::operationPointwiseX)), b = shapeOf(r.record(A::operationPointwiseB)),
-                y = shapeOf(r.record(A::operationPointwiseY));
-  require(x.extents.size() == 4 && b.extents.size() == 4 && x.extents == y.extents, "a sum has the shape of its terms");
+  const Operand x = shapeOf(r.record(A::operationPointwiseX)), y = shapeOf(r.record(A::operationPointwiseY));
+  require(x.extents.size() == 4 && x.extents == y.extents, "a result has the shape of its operand");
+  require(r.has(A::operationPointwiseB) != isRelu(r), "an addition has two operands, relu one");
+  if (isRelu(r)) return;
+  const Operand b = shapeOf(r.record(A::operationPointwiseB));
+  require(b.extents.size() == 4, "four axes");
   for (std::size_t i = 0; i < 4; i++)
     require(b.extents[i] == y.extents[i] || b.extents[i] == 1, "the second term broadcasts to the result");
 }
 
-void computePointwise(const Record& r, const Bound& bound) {
-  const Operand x = bound(r.record(A::operationPointwiseX)), b = bound(r.record(A::operationPointwiseB)),
-                y = bound(r.record(A::operationPointwiseY));
-  const auto in = [&](std::size_t axis, std::int64_t i) { return b.extents[axis] == 1 ? 0 : i; };
+template <class F>
+void eachElement(const Operand& y, const F& f) {
   for (std::int64_t i = 0; i < y.extents[0]; i++)
     for (std::int64_t j = 0; j < y.extents[1]; j++)
       for (std::int64_t k = 0; k < y.extents[2]; k++)
-        for (std::int64_t l = 0; l < y.extents[3]; l++)
-          y.put(i, j, k, l, x.at(i, j, k, l) + b.at(in(0, i), in(1, j), in(2, k), in(3, l)));
+        for (std::int64_t l = 0; l < y.extents[3]; l++) y.put(i, j, k, l, f(i, j, k, l));
+}
+
+void computePointwise(const Record& r, const Bound& bound) {
+  const Operand x = bound(r.record(A::operationPointwiseX)), y = bound(r.record(A::operationPointwiseY));
+  if (isRelu(r)) {
+    const Record& mode = r.record(A::operationPointwiseMode);
+    // NaN is lost unless somebody minds.
+    const bool keepNan =
+        mode.has(A::pointwiseNan) && mode.enumerator(A::pointwiseNan) == static_cast<int>(DnnNan::propagate);
+    eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
+      const float v = x.at(i, j, k, l);
+      return v > 0 || (keepNan && v != v) ? v : 0.0f;
+    });
+    return;
+  }
+  const Operand b = bound(r.record(A::operationPointwiseB));
+  const auto in = [&](std::size_t axis, std::int64_t i) { return b.extents[axis] == 1 ? 0 : i; };
+  eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
+    return x.at(i, j, k, l) + b.at(in(0, i), in(1, j), in(2, k), in(3, l));
+  });
 }
 
 }  // namespace

@@ -60,9 +60,10 @@ constexpr Rule rules[] = {
     {T::convolutionGradWeight, A::gradWeightBeta, K::real, 1, 1, true},
     {T::pointwise, A::pointwiseMode, K::pointwiseMode, 1, 1, true},
     {T::pointwise, A::pointwisePrecision, K::dataType, 1, 1, true},
+    {T::pointwise, A::pointwiseNan, K::nan, 1, 1, false},
     {T::operationPointwise, A::operationPointwiseMode, K::descriptor, 1, 1, true, T::pointwise},
     {T::operationPointwise, A::operationPointwiseX, K::descriptor, 1, 1, true},
-    {T::operationPointwise, A::operationPointwiseB, K::descriptor, 1, 1, true},
+    {T::operationPointwise, A::operationPointwiseB, K::descriptor, 1, 1, false},
     {T::operationPointwise, A::operationPointwiseY, K::descriptor, 1, 1, true},
     {T::attention, A::attentionQ, K::descriptor, 1, 1, true},
     {T::attention, A::attentionK, K::descriptor, 1, 1, true},
@@ -137,7 +138,10 @@ void checkWhole(const Record& r) {
   }
   if (r.type == T::tensor) checkTensor(r);
   if (r.type == T::convolution) checkConvolution(r);
-  if (r.type == T::pointwise) require(r.enumerator(A::pointwiseMode) == 0, "this stand-in knows addition");
+  if (r.type == T::pointwise) {
+    const auto mode = static_cast<DnnPointwiseMode>(r.enumerator(A::pointwiseMode));
+    require(mode == DnnPointwiseMode::add || mode == DnnPointwiseMode::relu, "this stand-in knows addition and relu");
+  }
   if (r.type == T::variantPack)
     require(r.wholes(A::packNumbers).size() == r.pointers(A::packPointers).size(), "one pointer a tensor");
 }

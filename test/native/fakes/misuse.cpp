@@ -97,6 +97,20 @@ void graphs() {
         [](ConvolutionShape& s) { s.groups = 8, s.outChannels = 12; });
   wrong("a stride of 0", [](ConvolutionShape& s) { s.stride[1] = 0; });
   wrong("no images", [](ConvolutionShape& s) { s.images = 0; });
+  const auto follows = [](const char* what, bool bias, bool relu) {
+    ConvolutionShape s = convolution();
+    s.bias = bias, s.relu = relu;
+    expect(what, false, [&] { Graph{s}; });
+  };
+  follows("a convolution with a bias", true, false);
+  follows("a convolution with relu", false, true);
+  follows("a convolution with a bias and relu", true, true);
+  expect("a pointwise mode nobody uses", true, [] {
+    Descriptor(DnnDescriptorType::pointwise)
+        .set(DnnAttribute::pointwiseMode, static_cast<DnnPointwiseMode>(1))
+        .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
+        .finalize("a product");
+  });
   expect("attention", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16}}; });
   expect("attention 12 wide", true, [] { Graph{AttentionShape{2, 3, 5, 7, 12}}; });
 }
@@ -137,13 +151,18 @@ void products() {
   BlasLtHandle handle = nullptr;
   must(blas.create(&handle));
   // 8 x 4 times 4 x 6, by columns.
-  const auto multiply = [&](std::int64_t depthB, const void* a, std::size_t workspaceBytes, std::uint32_t alignment) {
+  const auto multiply = [&](std::int64_t depthB, const void* a, std::size_t workspaceBytes, std::uint32_t alignment,
+                            std::uint32_t epilogue = epilogueDefault, std::int64_t auxLeading = 0,
+                            void* aux = nullptr) {
     BlasLtLayout la = nullptr, lb = nullptr, lc = nullptr;
     must(blas.layoutCreate(&la, blasF32, 8, 4, 8));
     must(blas.layoutCreate(&lb, blasF32, static_cast<std::uint64_t>(depthB), 6, depthB));
     must(blas.layoutCreate(&lc, blasF32, 8, 6, 8));
     BlasLtProduct product = nullptr;
     must(blas.productCreate(&product, blasComputeF32, blasF32));
+    must(blas.productSet(product, productEpilogue, &epilogue, sizeof(epilogue)));
+    must(blas.productSet(product, productAuxLeading, &auxLeading, sizeof(auxLeading)));
+    must(blas.productSet(product, productAuxPointer, &aux, sizeof(aux)));
     BlasLtPreference preference = nullptr;
     must(blas.preferenceCreate(&preference));
     const std::uint64_t most = 4096;
@@ -167,6 +186,14 @@ void products() {
   expect("a matrix less aligned than promised", true, [&] { multiply(4, a + 4, 2048, 16); });
   expect("an alignment that is no power of two", true, [&] { multiply(4, a, 2048, 12); });
   expect("a matrix on the host", true, [&] { multiply(4, host.data(), 2048, 4); });
+  char* kept = allocate(8 * 6 * 4);
+  expect("a product with gelu", false, [&] { multiply(4, a, 2048, 16, epilogueGelu); });
+  expect("gelu's argument kept", false, [&] { multiply(4, a, 2048, 16, epilogueGeluAux, 8, kept); });
+  expect("a bias that was not given", true, [&] { multiply(4, a, 2048, 16, epilogueGeluBias); });
+  expect("gelu's argument kept nowhere", true, [&] { multiply(4, a, 2048, 16, epilogueGeluAux, 8); });
+  expect("gelu's argument in lines too short", true, [&] { multiply(4, a, 2048, 16, epilogueGeluAux, 4, kept); });
+  expect("gelu's argument in memory too small", true, [&] { multiply(4, a, 2048, 16, epilogueGeluAux, 16, kept); });
+  expect("an unknown epilogue", true, [&] { multiply(4, a, 2048, 16, 2); });
   expect("an attribute of another size", true, [&] {
     BlasLtPreference preference = nullptr;
     must(blas.preferenceCreate(&preference));

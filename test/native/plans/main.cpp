@@ -56,7 +56,8 @@ dnn::ConvolutionShape shapeOf(const std::vector<std::int64_t>& k) {
     s.dilation[i] = k.at(16 + i);
   }
   s.bias = k.at(18) != 0;
-  s.highest = k.at(19) != 0;
+  s.relu = k.at(19) != 0;
+  s.highest = k.at(20) != 0;
   return s;
 }
 

@@ -33,7 +33,7 @@ function convolutions(model: string, layers: readonly Convolution[]): Graph[] {
         const out = Math.floor((size + 2 * padding - kernel) / stride) + 1;
         const name = `${kernel}x${kernel}/${stride}:${from}-${to}@${size}:${pass}:${dtype}`;
         const geometry = [kernel, kernel, 1, stride, stride, padding, padding, 1, 1];
-        const key = [direction, code, images, size, size, from, out, out, to, ...geometry, 0, 0];
+        const key = [direction, code, images, size, size, from, out, out, to, ...geometry, 0, 0, 0];
         graphs.set(name, { name, model, dtype, pass, key });
       }
   return [...graphs.values()];
@@ -98,22 +98,25 @@ function attentions(): Graph[] {
   }));
 }
 
-/** One convolution with a bias, as small networks have it. */
-function withBias(): Graph[] {
-  const key = [0, 1, images, 28, 28, 64, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1, 0];
-  return (['f32', 'bf16'] as const).map((dtype, code) => ({
-    name: `bias:${dtype}`,
-    model: 'a bias',
-    dtype,
-    pass: 'forward',
-    key: key.with(1, code),
-  }));
+/** A convolution with a bias, with relu, and with both, as networks without batch norm have them. */
+function withBiasOrRelu(): Graph[] {
+  const geometry = [images, 28, 28, 64, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1, 1, 1];
+  const follows = { bias: [1, 0], relu: [0, 1], 'bias+relu': [1, 1] };
+  return Object.entries(follows).flatMap(([model, [bias = 0, relu = 0]]) =>
+    (['f32', 'bf16'] as const).map((dtype, code) => ({
+      name: `${model}:${dtype}`,
+      model,
+      dtype,
+      pass: 'forward' as const,
+      key: [0, code, ...geometry, bias, relu, 0],
+    })),
+  );
 }
 
-export const graphs: readonly Graph[] = [...resnet50(), ...mobileNetV1(), ...attentions(), ...withBias()];
+export const graphs: readonly Graph[] = [...resnet50(), ...mobileNetV1(), ...attentions(), ...withBiasOrRelu()];
 
 /** A convolution whose result is declared a pixel too wide. */
 export const impossible = {
   name: 'impossible',
-  key: [0, 1, images, 28, 28, 64, 28, 29, 128, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0],
+  key: [0, 1, images, 28, 28, 64, 28, 29, 128, 3, 3, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
 };
