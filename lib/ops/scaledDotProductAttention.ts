@@ -58,16 +58,16 @@ export const scaledDotProductAttentionOp = defineOp({
   attrs,
   inputTypes: { keyMask: 'u8' },
   outputTypes: { lse: 'f32' },
-  saves: ['q', 'k', 'v', 'keyMask', 'lse'],
+  saves: ['q', 'k', 'v', 'keyMask', 'y', 'lse'],
   cast: 'low',
   shapes({ q, k, v, keyMask }, { scale }) {
     check(name, q, k, v, keyMask, scale);
     return { y: q, lse: q.slice(0, 3) };
   },
-  backward({ saved: { q, k, v, keyMask, lse }, attrs, grads: { y: g } }) {
+  backward({ saved, attrs, grads: { y: g } }) {
     // One kernel gives all three; whichever thunk comes first runs it.
     let made: { dq: Tensor; dk: Tensor; dv: Tensor } | undefined;
-    const grads = () => (made ??= run(scaledDotProductAttentionGradOp, { q, k, v, keyMask, lse, g }, attrs));
+    const grads = () => (made ??= run(scaledDotProductAttentionGradOp, { ...saved, g }, attrs));
     return { q: () => grads().dq, k: () => grads().dk, v: () => grads().dv };
   },
   reference({ q, k, v, keyMask }, { y, lse }, attrs) {
@@ -96,6 +96,11 @@ export const scaledDotProductAttentionOp = defineOp({
     { inputs: { q: [1, 2, 6, 3], k: [1, 2, 6, 3], v: [1, 2, 6, 3] }, attrs: { causal: true, scale: 0.7 } },
     { inputs: { q: [1, 1, 3, 5], k: [1, 1, 6, 5], v: [1, 1, 6, 5] }, attrs: { causal: true, scale: 1 } },
     { inputs: { q: [1, 1, 6, 5], k: [1, 1, 2, 5], v: [1, 1, 2, 5] }, attrs: { causal: true, scale: 1 } },
+    {
+      name: 'heads of 8, all seen',
+      inputs: { q: [2, 2, 5, 8], k: [2, 2, 7, 8], v: [2, 2, 7, 8] },
+      attrs: { causal: false, scale: 0.35 },
+    },
     {
       name: 'padded keys',
       inputs: {
@@ -179,19 +184,21 @@ export const scaledDotProductAttentionOp = defineOp({
   cost: ({ q, k }) => ({ flops: 4 * sizeOf(q) * (k[2] as number) }),
 });
 
+/** With P the probabilities: dS = P (g V^T - delta), where delta, a query's sum of P (g V^T), is that of g y. */
 export const scaledDotProductAttentionGradOp = defineOp({
   name: 'scaledDotProductAttentionGrad',
-  inputs: { q: 'const', k: 'const', v: 'const', keyMask: 'const?', lse: 'const', g: 'const' },
+  inputs: { q: 'const', k: 'const', v: 'const', keyMask: 'const?', y: 'const', lse: 'const', g: 'const' },
   outputs: { dq: 'const', dk: 'const', dv: 'const' },
   attrs,
   inputTypes: { keyMask: 'u8', lse: 'f32' },
-  shapes({ q, k, v, keyMask, lse, g }, { scale }) {
+  shapes({ q, k, v, keyMask, y, lse, g }, { scale }) {
     check('scaledDotProductAttentionGrad', q, k, v, keyMask, scale);
+    needShape('scaledDotProductAttentionGrad', 'y', y, q);
     needShape('scaledDotProductAttentionGrad', 'lse', lse, q.slice(0, 3));
     needShape('scaledDotProductAttentionGrad', 'g', g, q);
     return { dq: q, dk: k, dv: v };
   },
-  reference({ q, k, v, keyMask, lse, g }, { dq, dk, dv }, attrs) {
+  reference({ q, k, v, keyMask, y, lse, g }, { dq, dk, dv }, attrs) {
     const [, , queries, d] = q.shape as [number, number, number, number];
     const keys = k.shape[2] as number;
     const add = (to: RefArray, at: number, x: number): void => {
@@ -208,9 +215,10 @@ export const scaledDotProductAttentionGradOp = defineOp({
           dot += (g.data[row * d + c] as number) * (v.data[(head * keys + j) * d + c] as number);
         return dot;
       });
-      const mean = p.reduce((a, pj, j) => a + pj * (dp[j] as number), 0);
+      let delta = 0;
+      for (let c = 0; c < d; c++) delta += (g.data[row * d + c] as number) * (y.data[row * d + c] as number);
       p.forEach((pj, j) => {
-        const ds = pj * ((dp[j] as number) - mean) * attrs.scale;
+        const ds = pj * ((dp[j] as number) - delta) * attrs.scale;
         for (let c = 0; c < d; c++) {
           const key = (head * keys + j) * d + c;
           add(dq, row * d + c, ds * (k.data[key] as number));
@@ -226,6 +234,7 @@ export const scaledDotProductAttentionGradOp = defineOp({
         q: [1, 2, 4, 5],
         k: [1, 2, 6, 5],
         v: [1, 2, 6, 5],
+        y: [1, 2, 4, 5],
         keyMask: { shape: [1, 6], values: [1, 1, 0, 1, 1, 0] },
         lse: { shape: [1, 2, 4], draw: 'positive' },
         g: [1, 2, 4, 5],
@@ -238,10 +247,23 @@ export const scaledDotProductAttentionGradOp = defineOp({
         q: [1, 3, 77, 20],
         k: [1, 3, 93, 20],
         v: [1, 3, 93, 20],
+        y: [1, 3, 77, 20],
         lse: { shape: [1, 3, 77], values: [5] },
         g: [1, 3, 77, 20],
       },
       attrs: { causal: false, scale: 0.22 },
+    },
+    {
+      name: 'heads of 16, all seen',
+      inputs: {
+        q: [2, 3, 9, 16],
+        k: [2, 3, 21, 16],
+        v: [2, 3, 21, 16],
+        y: [2, 3, 9, 16],
+        lse: { shape: [2, 3, 9], values: [5, 4.5] },
+        g: [2, 3, 9, 16],
+      },
+      attrs: { causal: false, scale: 0.25 },
     },
     {
       name: 'heads of 72',
@@ -249,6 +271,7 @@ export const scaledDotProductAttentionGradOp = defineOp({
         q: [1, 2, 70, 72],
         k: [1, 2, 99, 72],
         v: [1, 2, 99, 72],
+        y: [1, 2, 70, 72],
         keyMask: { shape: [1, 99], values: [1, 1, 0, 1, 1, 1, 0] },
         lse: { shape: [1, 2, 70], values: [5] },
         g: [1, 2, 70, 72],
@@ -261,6 +284,7 @@ export const scaledDotProductAttentionGradOp = defineOp({
         q: [1, 1, 35, 200],
         k: [1, 1, 67, 200],
         v: [1, 1, 67, 200],
+        y: [1, 1, 35, 200],
         lse: { shape: [1, 1, 35], values: [5, 4] },
         g: [1, 1, 35, 200],
       },
@@ -272,6 +296,7 @@ export const scaledDotProductAttentionGradOp = defineOp({
         q: [8, 12, 128, 64],
         k: [8, 12, 128, 64],
         v: [8, 12, 128, 64],
+        y: [8, 12, 128, 64],
         lse: { shape: [8, 12, 128], values: [5] },
         g: [8, 12, 128, 64],
       },
@@ -285,7 +310,7 @@ export const scaledDotProductAttentionGradOp = defineOp({
 
 /**
  * Scaled dot-product attention (Vaswani et al. 2017, arXiv:1706.03762): `y = softmax(scale q k^T) v`, over the keys that
- * a query may see. The scores are never kept: a block of queries at a time, and again in the backward pass from the
+ * a query may see. The scores are not kept: a block of queries at a time, and again in the backward pass from the
  * logarithm of each query's sum (the method of Dao et al. 2022, arXiv:2205.14135).
  *
  * `q` is `[batch, heads, queries, D]`, `k` and `v` are `[batch, heads, keys, D]`, f32 or bf16, `y` is like `q`. With

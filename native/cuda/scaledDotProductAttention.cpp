@@ -61,10 +61,15 @@ KERNEL(scaledDotProductAttention, F32 | BF16)(const ScaledDotProductAttentionArg
 }
 
 KERNEL(scaledDotProductAttentionGrad, F32 | BF16)(const ScaledDotProductAttentionGradArgs& a) {
+  if (cudnnAttentionGrad(a)) return;
+  static Kernels sums(images::scaledDotProductAttention, "attentionDelta");
   static AttentionKernels queries{{images::scaledDotProductAttention, "attentionQueryGrad"},
                                   {images::scaledDotProductAttention, "attentionQueryGradBroad_bf16"}};
   static AttentionKernels keys{{images::scaledDotProductAttention, "attentionKeyGrad"},
                                {images::scaledDotProductAttention, "attentionKeyGradBroad_bf16"}};
+  auto* delta = scratch<float>(a.lse.size());
+  launch(sums[a.g.dtype], elementBlocks(a.lse.size(), 8), 256,
+         AttentionDeltaParams{a.g.data, a.y.data, delta, a.lse.size(), static_cast<int>(a.q.back(1))});
   AttentionGradParams p{shapeOf(a.q, a.k, a.causal, a.scale),
                         a.q.data,
                         a.k.data,
@@ -72,7 +77,7 @@ KERNEL(scaledDotProductAttentionGrad, F32 | BF16)(const ScaledDotProductAttentio
                         a.keyMask.present ? a.keyMask.as<std::uint8_t>() : nullptr,
                         a.g.data,
                         a.lse.as<float>(),
-                        scratch<float>(a.lse.size()),
+                        delta,
                         a.dq.data,
                         a.dk.data,
                         a.dv.data};

@@ -7,9 +7,9 @@
 //
 // Backward computes the probabilities P again from the logarithm of their sum. With G the gradient of y,
 //   dV = P^T G,  dP = G V^T,  dS = P (dP - delta),  delta = sum over keys of P dP,  dQ = scale dS K,  dK = scale dS^T Q
-// in two kernels. The first has queries as its rows: it passes over the keys once for delta and once for dQ. The second
-// has keys as its rows, multiplies the other way round, and so gets P^T and dS^T where it needs them. Each result is
-// summed by one warp in order: no atomics, the same bits every time.
+// in three kernels. The first adds up delta as what it equals, a query's sum of G y. The second has queries as its rows
+// and passes over the keys for dQ. The third has keys as its rows, multiplies the other way round, and so gets P^T and
+// dS^T where it needs them. Each result is summed by one warp in order: no atomics, the same bits every time.
 //
 // A head wider than a tile is cut into slices: a product over the width adds up all slices, and a block computes one
 // slice of the result.
@@ -196,6 +196,25 @@ SECATEUR_GPU void attend(const AttentionParams& p) {
             [&](int r) { return total[r] == 0.0f ? 0.0f : 1.0f / total[r]; });
 }
 
+// A warp has a query.
+template <class T>
+SECATEUR_GPU void attentionDelta(const AttentionDeltaParams& p) {
+  const int lane = threadIdx.x & 31;
+  for (std::int64_t row = threadIndex() / 32; row < p.rows; row += threadTotal() / 32) {
+    const T *g = static_cast<const T*>(p.g) + row * p.d, *y = static_cast<const T*>(p.y) + row * p.d;
+    float sum = 0;
+    for (int c = lane; c < p.d; c += 32) sum = fmaf(toFloat(g[c]), toFloat(y[c]), sum);
+    sum = warpReduce(sum, Add());
+    if (lane == 0) p.delta[row] = sum;
+  }
+}
+extern "C" __global__ void attentionDelta_f32(const __grid_constant__ AttentionDeltaParams p) {
+  attentionDelta<float>(p);
+}
+extern "C" __global__ void attentionDelta_bf16(const __grid_constant__ AttentionDeltaParams p) {
+  attentionDelta<bf16>(p);
+}
+
 template <class T, int width>
 struct BackwardTiles {
   static constexpr unsigned bytes = backwardBytes(sizeof(T), width);
@@ -226,25 +245,11 @@ class Backward {
       const std::int64_t row = place_.first + firstRow_ + Scores::row(r);
       seen_[r] = !byKey || seenKey(s_, p.keyMask, place_.batch, row);
       lse_[r] = byKey ? 0.0f : lseOf(row);
-      delta_[r] = 0;
+      delta_[r] = byKey ? 0.0f : deltaOf(row);
     }
   }
 
   SECATEUR_GPU void queries() {
-    eachTile([&](const Scores& probabilities, const Scores& dp) {
-#pragma unroll
-      for (int r = 0; r < Scores::heldRows; r++) {
-#pragma unroll
-        for (int c = 0; c < Scores::heldColumns; c++) delta_[r] = fmaf(probabilities(r, c), dp(r, c), delta_[r]);
-      }
-    });
-#pragma unroll
-    for (int r = 0; r < Scores::heldRows; r++) {
-      delta_[r] = acrossRow<Scores>(delta_[r], Add());
-      const std::int64_t row = place_.first + firstRow_ + Scores::row(r);
-      if (place_.slice == 0 && Scores::column(0) == 0 && row < s_.queries)
-        p_.delta[place_.head * s_.queries + row] = delta_[r];
-    }
     Result dq;
     eachTile([&](const Scores& probabilities, const Scores& dp) { multiplyScores(dq, probabilities, dp); });
     store(dq, p_.dq, s_.scale);
@@ -280,6 +285,10 @@ class Backward {
     return query < s_.queries ? p_.lse[place_.head * s_.queries + query] * log2e : infinity;
   }
 
+  SECATEUR_GPU float deltaOf(std::int64_t query) const {
+    return query < s_.queries ? p_.delta[place_.head * s_.queries + query] : 0.0f;
+  }
+
   // Brings a slice of a tile of others, and of the block's own rows where they are not there yet.
   SECATEUR_GPU void stage(std::int64_t other, int slice, bool withRows) {
     const int column = slice * width;
@@ -294,7 +303,7 @@ class Backward {
     const std::int64_t at = other + threadIdx.x;
     if (byKey) {
       tiles_.lse[threadIdx.x] = lseOf(at);
-      tiles_.delta[threadIdx.x] = at < s_.queries ? p_.delta[place_.head * s_.queries + at] : 0.0f;
+      tiles_.delta[threadIdx.x] = deltaOf(at);
     } else {
       tiles_.seen[threadIdx.x] = seenKey(s_, p_.keyMask, place_.batch, at);
     }

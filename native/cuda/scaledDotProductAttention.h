@@ -26,6 +26,15 @@ struct AttentionParams {
   float* lse;
 };
 
+// Each query's sum of g y, over rows of d.
+struct AttentionDeltaParams {
+  const void* g;
+  const void* y;
+  float* delta;
+  std::int64_t rows;
+  int d;
+};
+
 struct AttentionGradParams {
   AttentionShape shape;
   const void* q;
@@ -34,7 +43,7 @@ struct AttentionGradParams {
   const std::uint8_t* keyMask;
   const void* g;
   const float* lse;
-  float* delta;  // like lse: written on the way to dq, read on the way to dk and dv
+  const float* delta;  // like lse
   void* dq;
   void* dk;
   void* dv;

@@ -32,6 +32,11 @@ using DnnDescriptor = void*;
   X(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, operationGraph, 15)                               \
   X(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, variantPack, 16)                                    \
   X(CUDNN_BACKEND_TENSOR_DESCRIPTOR, tensor, 17)                                               \
+  X(CUDNN_BACKEND_MATMUL_DESCRIPTOR, matmul, 18)                                               \
+  X(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, operationMatmul, 19)                            \
+  X(CUDNN_BACKEND_REDUCTION_DESCRIPTOR, reduction, 21)                                         \
+  X(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, operationReduction, 22)                      \
+  X(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR, operationReshape, 31)                          \
   X(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, deviceProperties, 38)                                 \
   X(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, attention, 41)
 
@@ -88,6 +93,18 @@ using DnnDescriptor = void*;
   X(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, packPointers, 1001)                         \
   X(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, packWorkspace, 1003)                            \
   X(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, engineNotes, 1303)                               \
+  X(CUDNN_ATTR_MATMUL_COMP_TYPE, matmulPrecision, 1500)                                \
+  X(CUDNN_ATTR_OPERATION_MATMUL_ADESC, operationMatmulA, 1520)                         \
+  X(CUDNN_ATTR_OPERATION_MATMUL_BDESC, operationMatmulB, 1521)                         \
+  X(CUDNN_ATTR_OPERATION_MATMUL_CDESC, operationMatmulC, 1522)                         \
+  X(CUDNN_ATTR_OPERATION_MATMUL_DESC, operationMatmulHow, 1523)                        \
+  X(CUDNN_ATTR_REDUCTION_OPERATOR, reductionOperator, 1600)                            \
+  X(CUDNN_ATTR_REDUCTION_COMP_TYPE, reductionPrecision, 1601)                          \
+  X(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, operationReductionX, 1610)                   \
+  X(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, operationReductionY, 1611)                   \
+  X(CUDNN_ATTR_OPERATION_REDUCTION_DESC, operationReductionHow, 1612)                  \
+  X(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, reshapeX, 2200)                                \
+  X(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, reshapeY, 2201)                                \
   X(CUDNN_ATTR_DEVICEPROP_HANDLE, deviceHandle, 2701)                                  \
   X(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, deviceJson, 2702)                       \
   X(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, attentionQ, 2800)                             \
@@ -98,19 +115,20 @@ using DnnDescriptor = void*;
   X(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC, attentionScale, 2805)
 
 // What an attribute's value is.
-#define SECATEUR_CUDNN_KINDS(X)                      \
-  X(CUDNN_TYPE_HANDLE, handle, 0)                    \
-  X(CUDNN_TYPE_DATA_TYPE, dataType, 1)               \
-  X(CUDNN_TYPE_BOOLEAN, boolean, 2)                  \
-  X(CUDNN_TYPE_INT64, whole, 3)                      \
-  X(CUDNN_TYPE_FLOAT, real, 4)                       \
-  X(CUDNN_TYPE_VOID_PTR, pointer, 6)                 \
-  X(CUDNN_TYPE_CONVOLUTION_MODE, convolutionMode, 7) \
-  X(CUDNN_TYPE_HEUR_MODE, heuristicsMode, 8)         \
-  X(CUDNN_TYPE_NAN_PROPOGATION, nan, 10)             \
-  X(CUDNN_TYPE_NUMERICAL_NOTE, note, 11)             \
-  X(CUDNN_TYPE_POINTWISE_MODE, pointwiseMode, 14)    \
-  X(CUDNN_TYPE_BACKEND_DESCRIPTOR, descriptor, 15)   \
+#define SECATEUR_CUDNN_KINDS(X)                                \
+  X(CUDNN_TYPE_HANDLE, handle, 0)                              \
+  X(CUDNN_TYPE_DATA_TYPE, dataType, 1)                         \
+  X(CUDNN_TYPE_BOOLEAN, boolean, 2)                            \
+  X(CUDNN_TYPE_INT64, whole, 3)                                \
+  X(CUDNN_TYPE_FLOAT, real, 4)                                 \
+  X(CUDNN_TYPE_VOID_PTR, pointer, 6)                           \
+  X(CUDNN_TYPE_CONVOLUTION_MODE, convolutionMode, 7)           \
+  X(CUDNN_TYPE_HEUR_MODE, heuristicsMode, 8)                   \
+  X(CUDNN_TYPE_NAN_PROPOGATION, nan, 10)                       \
+  X(CUDNN_TYPE_NUMERICAL_NOTE, note, 11)                       \
+  X(CUDNN_TYPE_POINTWISE_MODE, pointwiseMode, 14)              \
+  X(CUDNN_TYPE_BACKEND_DESCRIPTOR, descriptor, 15)             \
+  X(CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, reductionOperator, 18) \
   X(CUDNN_TYPE_CHAR, character, 24)
 
 #define SECATEUR_CUDNN_DATA_TYPES(X) \
@@ -121,7 +139,12 @@ using DnnDescriptor = void*;
 
 #define SECATEUR_CUDNN_POINTWISE_MODES(X) \
   X(CUDNN_POINTWISE_ADD, add, 0)          \
+  X(CUDNN_POINTWISE_MUL, multiply, 1)     \
+  X(CUDNN_POINTWISE_SUB, subtract, 9)     \
+  X(CUDNN_POINTWISE_EXP, exponential, 13) \
   X(CUDNN_POINTWISE_RELU_FWD, relu, 100)
+
+#define SECATEUR_CUDNN_REDUCTIONS(X) X(CUDNN_REDUCE_TENSOR_ADD, add, 0)
 
 #define SECATEUR_CUDNN_NANS(X) X(CUDNN_PROPAGATE_NAN, propagate, 1)
 
@@ -149,6 +172,7 @@ enum class DnnKind : int { SECATEUR_CUDNN_KINDS(SECATEUR_VALUE) };
 enum class DnnDataType : int { SECATEUR_CUDNN_DATA_TYPES(SECATEUR_VALUE) };
 enum class DnnConvolutionMode : int { SECATEUR_CUDNN_CONVOLUTION_MODES(SECATEUR_VALUE) };
 enum class DnnPointwiseMode : int { SECATEUR_CUDNN_POINTWISE_MODES(SECATEUR_VALUE) };
+enum class DnnReduction : int { SECATEUR_CUDNN_REDUCTIONS(SECATEUR_VALUE) };
 enum class DnnNan : int { SECATEUR_CUDNN_NANS(SECATEUR_VALUE) };
 enum class DnnHeuristics : int { SECATEUR_CUDNN_HEURISTICS(SECATEUR_VALUE) };
 enum class DnnNote : int { SECATEUR_CUDNN_NOTES(SECATEUR_VALUE) };

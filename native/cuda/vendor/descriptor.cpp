@@ -69,6 +69,9 @@ Descriptor& Descriptor::set(DnnAttribute attribute, DnnConvolutionMode mode) {
 Descriptor& Descriptor::set(DnnAttribute attribute, DnnPointwiseMode mode) {
   return setValues(attribute, DnnKind::pointwiseMode, 1, &mode);
 }
+Descriptor& Descriptor::set(DnnAttribute attribute, DnnReduction reduction) {
+  return setValues(attribute, DnnKind::reductionOperator, 1, &reduction);
+}
 Descriptor& Descriptor::set(DnnAttribute attribute, DnnNan nan) { return setValues(attribute, DnnKind::nan, 1, &nan); }
 Descriptor& Descriptor::set(DnnAttribute attribute, DnnHeuristics mode) {
   return setValues(attribute, DnnKind::heuristicsMode, 1, &mode);

@@ -53,7 +53,7 @@ std::vector<std::int64_t> ConvolutionShape::key() const {
 
 std::vector<std::int64_t> AttentionShape::key() const {
   // Shorter than a convolution's: the two never meet.
-  return {batch, heads, queries, keys, width};
+  return {batch, heads, queries, keys, width, std::int64_t{gradient}};
 }
 
 void Graph::tensor(TensorNumber number, DnnDataType type, const Extents& extents, const Extents& strides, Place place) {
@@ -75,34 +75,52 @@ const Descriptor& Graph::of(TensorNumber number) const {
   throw Error("ERR_CUDA", "the graph has no tensor " + std::to_string(number));
 }
 
-void Graph::add(TensorNumber x, TensorNumber b, TensorNumber y) {
-  Descriptor addition(DnnDescriptorType::pointwise);
-  addition.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::add)
-      .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
-      .finalize("an addition");
+void Graph::pointwise(DnnPointwiseMode f, std::initializer_list<TensorNumber> operands, TensorNumber y) {
+  Descriptor mode(DnnDescriptorType::pointwise);
+  mode.set(DnnAttribute::pointwiseMode, f).set(DnnAttribute::pointwisePrecision, DnnDataType::f32);
+  if (f == DnnPointwiseMode::relu) mode.set(DnnAttribute::pointwiseNan, DnnNan::propagate);
+  mode.finalize("a pointwise function");
   Descriptor operation(DnnDescriptorType::operationPointwise);
-  operation.set(DnnAttribute::operationPointwiseMode, addition)
-      .set(DnnAttribute::operationPointwiseX, of(x))
-      .set(DnnAttribute::operationPointwiseB, of(b))
-      .set(DnnAttribute::operationPointwiseY, of(y))
-      .finalize("adding a bias");
+  operation.set(DnnAttribute::operationPointwiseMode, mode)
+      .set(DnnAttribute::operationPointwiseX, of(operands.begin()[0]))
+      .set(DnnAttribute::operationPointwiseY, of(y));
+  if (operands.size() > 1) operation.set(DnnAttribute::operationPointwiseB, of(operands.begin()[1]));
+  operation.finalize("applying a pointwise function");
   operations_.push_back(std::move(operation));
-  parts_.push_back(std::move(addition));
+  parts_.push_back(std::move(mode));
 }
 
-void Graph::relu(TensorNumber x, TensorNumber y) {
-  Descriptor rectifier(DnnDescriptorType::pointwise);
-  rectifier.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::relu)
-      .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
-      .set(DnnAttribute::pointwiseNan, DnnNan::propagate)
-      .finalize("relu");
-  Descriptor operation(DnnDescriptorType::operationPointwise);
-  operation.set(DnnAttribute::operationPointwiseMode, rectifier)
-      .set(DnnAttribute::operationPointwiseX, of(x))
-      .set(DnnAttribute::operationPointwiseY, of(y))
-      .finalize("applying relu");
+void Graph::multiply(TensorNumber a, TensorNumber b, TensorNumber c) {
+  Descriptor how(DnnDescriptorType::matmul);
+  how.set(DnnAttribute::matmulPrecision, DnnDataType::f32).finalize("a product");
+  Descriptor operation(DnnDescriptorType::operationMatmul);
+  operation.set(DnnAttribute::operationMatmulHow, how)
+      .set(DnnAttribute::operationMatmulA, of(a))
+      .set(DnnAttribute::operationMatmulB, of(b))
+      .set(DnnAttribute::operationMatmulC, of(c))
+      .finalize("multiplying");
   operations_.push_back(std::move(operation));
-  parts_.push_back(std::move(rectifier));
+  parts_.push_back(std::move(how));
+}
+
+void Graph::sum(TensorNumber x, TensorNumber y) {
+  Descriptor how(DnnDescriptorType::reduction);
+  how.set(DnnAttribute::reductionOperator, DnnReduction::add)
+      .set(DnnAttribute::reductionPrecision, DnnDataType::f32)
+      .finalize("a sum");
+  Descriptor operation(DnnDescriptorType::operationReduction);
+  operation.set(DnnAttribute::operationReductionHow, how)
+      .set(DnnAttribute::operationReductionX, of(x))
+      .set(DnnAttribute::operationReductionY, of(y))
+      .finalize("summing");
+  operations_.push_back(std::move(operation));
+  parts_.push_back(std::move(how));
+}
+
+void Graph::reshape(TensorNumber x, TensorNumber y) {
+  Descriptor operation(DnnDescriptorType::operationReshape);
+  operation.set(DnnAttribute::reshapeX, of(x)).set(DnnAttribute::reshapeY, of(y)).finalize("a reshape");
+  operations_.push_back(std::move(operation));
 }
 
 void Graph::finish() { graph_.set(DnnAttribute::graphOperations, operations_).finalize("a graph"); }
@@ -172,13 +190,17 @@ Graph::Graph(const ConvolutionShape& s) {
     const ChannelsLast b(1, 1, 1, s.outChannels);
     tensor(numberBias, type, b.extents, b.strides);
     if (s.relu) tensor(numberBiased, DnnDataType::f32, y.extents, y.strides, Place::inside);
-    add(numberSum, numberBias, s.relu ? numberBiased : numberY);
+    pointwise(DnnPointwiseMode::add, {numberSum, numberBias}, s.relu ? numberBiased : numberY);
   }
-  if (s.relu) relu(s.bias ? numberBiased : numberSum, numberY);
+  if (s.relu) pointwise(DnnPointwiseMode::relu, {s.bias ? numberBiased : numberSum}, numberY);
   finish();
 }
 
 Graph::Graph(const AttentionShape& s) {
+  if (s.gradient) {
+    attentionGradient(s);
+    return;
+  }
   const Rows q(s.batch, s.heads, s.queries, s.width), k(s.batch, s.heads, s.keys, s.width);
   const Rows stats(s.batch, s.heads, s.queries, 1), one(1, 1, 1, 1);
   tensor(numberQ, DnnDataType::bf16, q.extents, q.strides);

@@ -22,7 +22,27 @@ enum TensorNumber : std::int64_t {
   numberV,
   numberO,
   numberStats,
-  numberScale
+  numberScale,
+  // Of attention's gradient.
+  numberDo,
+  numberDq,
+  numberDk,
+  numberDv,
+  numberOne,
+  numberDelta,
+  numberUpTimesO,
+  numberRowSums,
+  numberScores,
+  numberScaled,
+  numberLogarithms,
+  numberProbabilities,
+  numberProbabilitiesT,
+  numberDp,
+  numberDpLess,
+  numberDs,
+  numberDsScaled,
+  numberDsT,
+  numberKeysAcross,
 };
 
 // What cuDNN may rely on: memory that is aligned to less is not given to it.
@@ -47,9 +67,10 @@ struct ConvolutionShape {
 };
 
 // [batch, heads, rows, width], contiguous; bf16. Every query sees every key. The statistics are each query's logarithm
-// of the sum of exponentials.
+// of the sum of exponentials: the forward pass gives them, and the gradient asks for them.
 struct AttentionShape {
   std::int64_t batch = 0, heads = 0, queries = 0, keys = 0, width = 0;
+  bool gradient = false;
 
   std::vector<std::int64_t> key() const;
 };
@@ -66,9 +87,13 @@ class Graph {
   void tensor(TensorNumber number, DnnDataType type, const std::vector<std::int64_t>& extents,
               const std::vector<std::int64_t>& strides, Place place = Place::memory);
   const Descriptor& of(TensorNumber number) const;
-  // y = x + b, or relu(x), which lets NaN pass; in f32.
-  void add(TensorNumber x, TensorNumber b, TensorNumber y);
-  void relu(TensorNumber x, TensorNumber y);
+  void attentionGradient(const AttentionShape& shape);
+  // y = f(x, b), or of x alone; in f32. relu lets NaN pass.
+  void pointwise(DnnPointwiseMode f, std::initializer_list<TensorNumber> operands, TensorNumber y);
+  void multiply(TensorNumber a, TensorNumber b, TensorNumber c);
+  // Sums over the axes that y lacks.
+  void sum(TensorNumber x, TensorNumber y);
+  void reshape(TensorNumber x, TensorNumber y);
   void finish();
 
   // The graph refers to its operations, they to their tensors: all live as long as it.

@@ -138,11 +138,11 @@ SECATEUR_INLINE void attend(const Heads& h, const T* q, const T* k, const T* v, 
            });
 }
 
-// With P the probabilities and G the gradient of y: dV = P^T G, dP = G V^T, dS = P (dP - sum_j P dP), dQ = scale dS K,
-// dK = scale dS^T Q.
+// With P the probabilities and G the gradient of y: dV = P^T G, dP = G V^T, dS = P (dP - delta) where delta, a query's
+// sum of P dP, is that of G y, dQ = scale dS K, dK = scale dS^T Q.
 template <class T>
-SECATEUR_INLINE void attendBack(const Heads& h, const T* q, const T* k, const T* v, const float* lse, const T* g, T* dq,
-                                T* dk, T* dv) {
+SECATEUR_INLINE void attendBack(const Heads& h, const T* q, const T* k, const T* v, const T* y, const float* lse,
+                                const T* g, T* dq, T* dk, T* dv) {
   const std::int64_t across = h.d * h.wideKeys, along = h.keys * h.wideD;
   const std::int64_t scoreFloats = queryBlock * h.wideKeys, blockFloats = queryBlock * h.wideD;
   const std::int64_t floats = 2 * across + 3 * along + 2 * scoreFloats + 3 * blockFloats + h.wideKeys;
@@ -177,14 +177,15 @@ SECATEUR_INLINE void attendBack(const Heads& h, const T* q, const T* k, const T*
         float* dsRow = ds + i * h.wideKeys;
         const float rowLse = lse[at + i];
         const std::int64_t seen = keysBefore(h, first + i + 1);
-        float mean = 0;
-#pragma omp simd reduction(+ : mean)
+        const T *gRow = g + (at + i) * h.d, *yRow = y + (at + i) * h.d;
+        float delta = 0;
+#pragma omp simd reduction(+ : delta)
+        for (std::int64_t c = 0; c < h.d; c++) delta = fma(toFloat(gRow[c]), toFloat(yRow[c]), delta);
+#pragma omp simd
         for (std::int64_t j = 0; j < seen; j++) {
           pRow[j] = visible[j] != 0.0f ? vexp(pRow[j] - rowLse) : 0.0f;
-          mean = fma(pRow[j], dsRow[j], mean);
+          dsRow[j] = pRow[j] * (dsRow[j] - delta);
         }
-#pragma omp simd
-        for (std::int64_t j = 0; j < seen; j++) dsRow[j] = pRow[j] * (dsRow[j] - mean);
         for (std::int64_t j = seen; j < keys; j++) pRow[j] = dsRow[j] = 0;
       }
       smallProduct(keys, h.wideD, count, {p, 1, h.wideKeys, up, h.wideD, dValues, h.wideD}, true);
@@ -211,8 +212,8 @@ KERNEL(scaledDotProductAttentionGrad, F32 | BF16)(const ScaledDotProductAttentio
   const Heads h = headsOf(s.q, s.k, s.keyMask, s.causal, s.scale);
   withFloat(s.q.dtype, [&](auto tag) {
     using T = decltype(tag);
-    attendBack(h, s.q.as<T>(), s.k.as<T>(), s.v.as<T>(), s.lse.as<float>(), s.g.as<T>(), s.dq.as<T>(), s.dk.as<T>(),
-               s.dv.as<T>());
+    attendBack(h, s.q.as<T>(), s.k.as<T>(), s.v.as<T>(), s.y.as<T>(), s.lse.as<float>(), s.g.as<T>(), s.dq.as<T>(),
+               s.dk.as<T>(), s.dv.as<T>());
   });
 }
 

@@ -33,6 +33,7 @@ struct ScaledDotProductAttentionGradArgs {
   View k;
   View v;
   View keyMask;
+  View y;
   View lse;
   View g;
   bool causal;
@@ -43,7 +44,7 @@ struct ScaledDotProductAttentionGradArgs {
   View dv;
   template <class D>
   static ScaledDotProductAttentionGradArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.tensor(), d.optional(), d.tensor(), d.tensor(), d.boolean(), d.real(), d.boolean(), d.output(), d.output(), d.output()};
+    return {d.tensor(), d.tensor(), d.tensor(), d.optional(), d.tensor(), d.tensor(), d.tensor(), d.boolean(), d.real(), d.boolean(), d.output(), d.output(), d.output()};
   }
 };
 namespace ops {

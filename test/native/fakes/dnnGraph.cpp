@@ -1,5 +1,6 @@
 #include "dnnGraph.h"
 
+#include <cmath>
 #include <set>
 
 #include "simulatedGpu.h"
@@ -18,19 +19,20 @@ std::vector<RecordPointer> those(const Record& r, std::initializer_list<A> attri
   return found;
 }
 
-bool isRelu(const Record& r) {
-  return r.record(A::operationPointwiseMode).enumerator(A::pointwiseMode) == static_cast<int>(DnnPointwiseMode::relu);
+DnnPointwiseMode modeOf(const Record& r) {
+  return static_cast<DnnPointwiseMode>(r.record(A::operationPointwiseMode).enumerator(A::pointwiseMode));
 }
+bool isUnary(DnnPointwiseMode mode) { return mode == DnnPointwiseMode::relu || mode == DnnPointwiseMode::exponential; }
 
 void checkPointwise(const Record& r) {
   const Operand x = shapeOf(r.record(A::operationPointwiseX)), y = shapeOf(r.record(A::operationPointwiseY));
   require(x.extents.size() == 4 && x.extents == y.extents, "a result has the shape of its operand");
-  require(r.has(A::operationPointwiseB) != isRelu(r), "an addition has two operands, relu one");
-  if (isRelu(r)) return;
+  require(r.has(A::operationPointwiseB) != isUnary(modeOf(r)), "as many operands as the function has");
+  if (isUnary(modeOf(r))) return;
   const Operand b = shapeOf(r.record(A::operationPointwiseB));
   require(b.extents.size() == 4, "four axes");
   for (std::size_t i = 0; i < 4; i++)
-    require(b.extents[i] == y.extents[i] || b.extents[i] == 1, "the second term broadcasts to the result");
+    require(b.extents[i] == y.extents[i] || b.extents[i] == 1, "the second operand broadcasts to the result");
 }
 
 template <class F>
@@ -43,13 +45,15 @@ void eachElement(const Operand& y, const F& f) {
 
 void computePointwise(const Record& r, const Bound& bound) {
   const Operand x = bound(r.record(A::operationPointwiseX)), y = bound(r.record(A::operationPointwiseY));
-  if (isRelu(r)) {
-    const Record& mode = r.record(A::operationPointwiseMode);
-    // NaN is lost unless somebody minds.
+  const DnnPointwiseMode mode = modeOf(r);
+  if (isUnary(mode)) {
+    const Record& how = r.record(A::operationPointwiseMode);
+    // relu loses NaN unless somebody minds.
     const bool keepNan =
-        mode.has(A::pointwiseNan) && mode.enumerator(A::pointwiseNan) == static_cast<int>(DnnNan::propagate);
+        how.has(A::pointwiseNan) && how.enumerator(A::pointwiseNan) == static_cast<int>(DnnNan::propagate);
     eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
       const float v = x.at(i, j, k, l);
+      if (mode == DnnPointwiseMode::exponential) return std::exp(v);
       return v > 0 || (keepNan && v != v) ? v : 0.0f;
     });
     return;
@@ -57,7 +61,8 @@ void computePointwise(const Record& r, const Bound& bound) {
   const Operand b = bound(r.record(A::operationPointwiseB));
   const auto in = [&](std::size_t axis, std::int64_t i) { return b.extents[axis] == 1 ? 0 : i; };
   eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
-    return x.at(i, j, k, l) + b.at(in(0, i), in(1, j), in(2, k), in(3, l));
+    const float v = x.at(i, j, k, l), w = b.at(in(0, i), in(1, j), in(2, k), in(3, l));
+    return mode == DnnPointwiseMode::add ? v + w : mode == DnnPointwiseMode::subtract ? v - w : v * w;
   });
 }
 
@@ -84,33 +89,42 @@ std::int64_t spanOf(const Record& tensor) {
 }
 
 std::vector<RecordPointer> inputsOf(const Record& r) {
-  return those(r, {A::forwardX, A::forwardW, A::gradInputW, A::gradInputDy, A::gradWeightX, A::gradWeightDy,
-                   A::operationPointwiseX, A::operationPointwiseB, A::attentionQ, A::attentionK, A::attentionV,
-                   A::attentionScale});
+  return those(r,
+               {A::forwardX, A::forwardW, A::gradInputW, A::gradInputDy, A::gradWeightX, A::gradWeightDy,
+                A::operationPointwiseX, A::operationPointwiseB, A::operationMatmulA, A::operationMatmulB,
+                A::operationReductionX, A::reshapeX, A::attentionQ, A::attentionK, A::attentionV, A::attentionScale});
 }
 
 std::vector<RecordPointer> outputsOf(const Record& r) {
-  return those(
-      r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::attentionO, A::attentionStats});
+  return those(r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::operationMatmulC,
+                   A::operationReductionY, A::reshapeY, A::attentionO, A::attentionStats});
 }
 
-void checkOperation(const Record& r) {
-  if (r.type == T::operationPointwise)
-    checkPointwise(r);
-  else if (r.type == T::attention)
-    checkAttentionShapes(r);
-  else
-    checkConvolutionShapes(r);
+namespace {
+
+struct Kind {
+  T type;
+  void (*check)(const Record&);
+  void (*compute)(const Record&, const Bound&);
+};
+const Kind& kindOf(const Record& r) {
+  static const Kind kinds[] = {{T::convolutionForward, checkConvolutionShapes, computeConvolution},
+                               {T::convolutionGradInput, checkConvolutionShapes, computeConvolution},
+                               {T::convolutionGradWeight, checkConvolutionShapes, computeConvolution},
+                               {T::operationPointwise, checkPointwise, computePointwise},
+                               {T::operationMatmul, checkMatmul, computeMatmul},
+                               {T::operationReduction, checkReduction, computeReduction},
+                               {T::operationReshape, checkReshape, computeReshape},
+                               {T::attention, checkAttentionShapes, computeAttention}};
+  for (const Kind& kind : kinds)
+    if (kind.type == r.type) return kind;
+  refuse("no operation");
 }
 
-void computeOperation(const Record& r, const Bound& bound) {
-  if (r.type == T::operationPointwise)
-    computePointwise(r, bound);
-  else if (r.type == T::attention)
-    computeAttention(r, bound);
-  else
-    computeConvolution(r, bound);
-}
+}  // namespace
+
+void checkOperation(const Record& r) { kindOf(r).check(r); }
+void computeOperation(const Record& r, const Bound& bound) { kindOf(r).compute(r, bound); }
 
 void checkGraph(const Record& r) {
   std::map<std::int64_t, RecordPointer> named;

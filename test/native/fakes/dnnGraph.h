@@ -25,10 +25,16 @@ std::vector<RecordPointer> outputsOf(const Record& operation);
 // Finds the memory of a tensor while a graph runs.
 using Bound = std::function<Operand(const Record& tensor)>;
 void computeOperation(const Record& operation, const Bound& bound);
-// dnnConvolution.cpp, dnnAttention.cpp
+// dnnConvolution.cpp, dnnAttention.cpp, dnnProduct.cpp
 void checkConvolutionShapes(const Record& operation);
 void computeConvolution(const Record& operation, const Bound& bound);
 void checkAttentionShapes(const Record& operation);
 void computeAttention(const Record& operation, const Bound& bound);
+void checkMatmul(const Record& operation);
+void computeMatmul(const Record& operation, const Bound& bound);
+void checkReduction(const Record& operation);
+void computeReduction(const Record& operation, const Bound& bound);
+void checkReshape(const Record& operation);
+void computeReshape(const Record& operation, const Bound& bound);
 
 }  // namespace fakes

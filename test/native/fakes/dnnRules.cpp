@@ -65,6 +65,18 @@ constexpr Rule rules[] = {
     {T::operationPointwise, A::operationPointwiseX, K::descriptor, 1, 1, true},
     {T::operationPointwise, A::operationPointwiseB, K::descriptor, 1, 1, false},
     {T::operationPointwise, A::operationPointwiseY, K::descriptor, 1, 1, true},
+    {T::matmul, A::matmulPrecision, K::dataType, 1, 1, true},
+    {T::operationMatmul, A::operationMatmulHow, K::descriptor, 1, 1, true, T::matmul},
+    {T::operationMatmul, A::operationMatmulA, K::descriptor, 1, 1, true},
+    {T::operationMatmul, A::operationMatmulB, K::descriptor, 1, 1, true},
+    {T::operationMatmul, A::operationMatmulC, K::descriptor, 1, 1, true},
+    {T::reduction, A::reductionOperator, K::reductionOperator, 1, 1, true},
+    {T::reduction, A::reductionPrecision, K::dataType, 1, 1, true},
+    {T::operationReduction, A::operationReductionHow, K::descriptor, 1, 1, true, T::reduction},
+    {T::operationReduction, A::operationReductionX, K::descriptor, 1, 1, true},
+    {T::operationReduction, A::operationReductionY, K::descriptor, 1, 1, true},
+    {T::operationReshape, A::reshapeX, K::descriptor, 1, 1, true},
+    {T::operationReshape, A::reshapeY, K::descriptor, 1, 1, true},
     {T::attention, A::attentionQ, K::descriptor, 1, 1, true},
     {T::attention, A::attentionK, K::descriptor, 1, 1, true},
     {T::attention, A::attentionV, K::descriptor, 1, 1, true},
@@ -114,7 +126,8 @@ void checkConvolution(const Record& r) {
 
 bool isOperation(T type) {
   return type == T::convolutionForward || type == T::convolutionGradInput || type == T::convolutionGradWeight ||
-         type == T::operationPointwise || type == T::attention;
+         type == T::operationPointwise || type == T::operationMatmul || type == T::operationReduction ||
+         type == T::operationReshape || type == T::attention;
 }
 
 void checkValue(const Record& r, A a, const Record::Value& value) {
@@ -140,8 +153,15 @@ void checkWhole(const Record& r) {
   if (r.type == T::convolution) checkConvolution(r);
   if (r.type == T::pointwise) {
     const auto mode = static_cast<DnnPointwiseMode>(r.enumerator(A::pointwiseMode));
-    require(mode == DnnPointwiseMode::add || mode == DnnPointwiseMode::relu, "this stand-in knows addition and relu");
+    bool known = false;
+    for (const DnnPointwiseMode m : {DnnPointwiseMode::add, DnnPointwiseMode::multiply, DnnPointwiseMode::subtract,
+                                     DnnPointwiseMode::exponential, DnnPointwiseMode::relu})
+      known = known || mode == m;
+    require(known, "a pointwise function that this stand-in does not know");
   }
+  if (r.type == T::matmul) require(r.enumerator(A::matmulPrecision) == 0, "sums in f32");
+  if (r.type == T::reduction)
+    require(r.enumerator(A::reductionOperator) == 0 && r.enumerator(A::reductionPrecision) == 0, "sums, in f32");
   if (r.type == T::variantPack)
     require(r.wholes(A::packNumbers).size() == r.pointers(A::packPointers).size(), "one pointer a tensor");
 }

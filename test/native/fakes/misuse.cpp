@@ -107,11 +107,13 @@ void graphs() {
   follows("a convolution with a bias and relu", true, true);
   expect("a pointwise mode nobody uses", true, [] {
     Descriptor(DnnDescriptorType::pointwise)
-        .set(DnnAttribute::pointwiseMode, static_cast<DnnPointwiseMode>(1))
+        .set(DnnAttribute::pointwiseMode, static_cast<DnnPointwiseMode>(2))
         .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
-        .finalize("a product");
+        .finalize("a minimum");
   });
   expect("attention", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16}}; });
+  expect("attention's gradient", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16, true}}; });
+  expect("attention's gradient 12 wide", true, [] { Graph{AttentionShape{2, 3, 5, 7, 12, true}}; });
   expect("attention 12 wide", true, [] { Graph{AttentionShape{2, 3, 5, 7, 12}}; });
 }
 

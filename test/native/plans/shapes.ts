@@ -5,7 +5,7 @@ export interface Graph {
   readonly name: string;
   readonly model: string;
   readonly dtype: 'f32' | 'bf16';
-  readonly pass: 'forward' | 'gradInput' | 'gradWeight' | 'attention';
+  readonly pass: 'forward' | 'gradInput' | 'gradWeight' | 'attention' | 'attentionGrad';
   /** The key of the shape in native/cuda/vendor/graph.h. */
   readonly key: readonly number[];
 }
@@ -83,19 +83,21 @@ function mobileNetV1(): Graph[] {
   return convolutions('MobileNetV1', layers);
 }
 
-/** Attention of BERT-base and, where nothing is masked, of GPT-2's heads: 12 heads of 64. */
+/** Attention of BERT-base and, where nothing is masked, of GPT-2's heads: 12 heads of 64; and its gradient. */
 function attentions(): Graph[] {
   return [
     ['BERT-base', 32, 128],
     ['BERT-base', 8, 512],
     ['GPT-2', 4, 1024],
-  ].map(([model, batch, length]) => ({
-    name: `attention:12x64@${length}`,
-    model: String(model),
-    dtype: 'bf16',
-    pass: 'attention',
-    key: [Number(batch), 12, Number(length), Number(length), 64],
-  }));
+  ].flatMap(([model, batch, length]) =>
+    (['attention', 'attentionGrad'] as const).map((pass, gradient) => ({
+      name: `${pass}:12x64@${length}`,
+      model: String(model),
+      dtype: 'bf16' as const,
+      pass,
+      key: [Number(batch), 12, Number(length), Number(length), 64, gradient],
+    })),
+  );
 }
 
 /** A convolution with a bias, with relu, and with both, as networks without batch norm have them. */
