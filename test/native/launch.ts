@@ -17,12 +17,12 @@ export function launch(
   file: string,
   kernel: string,
   buffer: Uint8Array,
-  { blocks = 1, threads = 32 } = {},
+  { blocks = 1, threads = 32, shared = 0, times = 1 } = {},
   settings: Readonly<Record<string, string>> = {},
 ): Launched {
   const { status, stdout, stderr, error } = spawnSync(
     join(root, 'build-gpusim/launch/launch'),
-    [file, kernel, String(blocks), String(threads)],
+    [file, kernel, ...[blocks, threads, shared, times].map(String)],
     {
       input: buffer,
       maxBuffer: 1 << 28,

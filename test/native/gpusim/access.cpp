@@ -261,14 +261,16 @@ void countRequest(Warp& w, const std::uint64_t* addresses, std::uint32_t mask, s
     const std::uint64_t launch = w.block->launch->number;
     if (a->touchedLaunch != launch) {
       a->touchedLaunch = launch;
-      a->touched.assign((a->bytes + 1) / 2 + 1, 0);
+      a->touched.assign(a->bytes / 4 + 1, 0);
     }
-    // Two bits for each two bytes: read, written.
-    const std::uint8_t bit = write ? 2 : 1;
-    for (std::uint64_t k = (at - a->at) / 2; k <= (at - a->at + bytes - 1) / 2; k++) {
-      if ((a->touched[k] & bit) != 0) continue;
-      a->touched[k] |= bit;
-      (write ? c.uniqueWritten : c.uniqueRead) += std::min<std::uint64_t>(2, bytes);
+    // A byte for each word: a bit for each of its bytes that was read, and above them those that were written.
+    const std::uint64_t from = at - a->at, to = from + bytes;
+    for (std::uint64_t word = from / 4; word <= (to - 1) / 4; word++) {
+      const std::uint64_t first = std::max(from, word * 4) - word * 4, end = std::min(to, word * 4 + 4) - word * 4;
+      const unsigned these = ((1u << (end - first)) - 1) << (first + (write ? 4 : 0));
+      (write ? c.uniqueWritten : c.uniqueRead) +=
+          static_cast<std::uint64_t>(__builtin_popcount(these & ~static_cast<unsigned>(a->touched[word])));
+      a->touched[word] |= static_cast<std::uint8_t>(these);
     }
   }
   std::sort(sectors, sectors + n);

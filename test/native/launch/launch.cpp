@@ -1,5 +1,6 @@
-// launch FILE.ptx KERNEL BLOCKS THREADS: runs a kernel whose one parameter is the address of a buffer. The buffer comes
-// from standard input, and goes to standard output as the kernel left it. On an error of the driver it says so and ends
+// launch FILE.ptx KERNEL BLOCKS THREADS SHARED TIMES: runs a kernel, whose one parameter is the address of a buffer, so
+// often, with so many bytes of dynamic shared memory. The buffer comes from standard input, and goes to standard output
+// as the kernel left it. On an error of the driver it says so and ends
 // with 1.
 #include <cstdio>
 #include <cstdlib>
@@ -17,7 +18,11 @@ namespace {
 
 using namespace secateur::cuda;
 
-void run(const std::string& file, const char* kernel, unsigned blocks, unsigned threads) {
+struct Shape {
+  unsigned blocks, threads, shared, times;
+};
+
+void run(const std::string& file, const char* kernel, const Shape& shape) {
   std::ifstream in(file);
   if (!in) throw std::runtime_error("cannot read " + file);
   const std::string ptx{std::istreambuf_iterator<char>(in), {}};
@@ -37,7 +42,10 @@ void run(const std::string& file, const char* kernel, unsigned blocks, unsigned 
   check(d.memoryAllocate(&buffer, bytes.size()), "memory");
   check(d.copyToDevice(buffer, bytes.data(), bytes.size(), nullptr), "copying there");
   void* parameters[] = {&buffer};
-  check(d.launchKernel(function, blocks, 1, 1, threads, 1, 1, 0, nullptr, parameters, nullptr), "the launch");
+  for (unsigned n = 0; n < shape.times; n++) {
+    check(d.launchKernel(function, shape.blocks, 1, 1, shape.threads, 1, 1, shape.shared, nullptr, parameters, nullptr),
+          "the launch");
+  }
   check(d.copyToHost(bytes.data(), buffer, bytes.size(), nullptr), "copying back");
   check(d.streamSynchronize(nullptr), "waiting");
   std::cout.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -46,12 +54,13 @@ void run(const std::string& file, const char* kernel, unsigned blocks, unsigned 
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 5) {
-    std::fprintf(stderr, "usage: launch FILE.ptx KERNEL BLOCKS THREADS <before >after\n");
+  if (count != 7) {
+    std::fprintf(stderr, "usage: launch FILE.ptx KERNEL BLOCKS THREADS SHARED TIMES <before >after\n");
     return 2;
   }
   try {
-    run(words[1], words[2], static_cast<unsigned>(std::atoi(words[3])), static_cast<unsigned>(std::atoi(words[4])));
+    const auto number = [&](int word) { return static_cast<unsigned>(std::atoi(words[word])); };
+    run(words[1], words[2], {number(3), number(4), number(5), number(6)});
   } catch (const std::exception& error) {
     std::fprintf(stderr, "launch: %s\n", error.what());
     return 1;
