@@ -4,6 +4,7 @@
 
 #include "host/launch.h"
 #include "ops/batchNorm.h"
+#include "vendor/batchNorm.h"
 
 CUDA_IMAGE(batchNorm)
 
@@ -75,11 +76,14 @@ void forward(const Args& a, const View& add, bool relu) {
 
 }  // namespace
 
-KERNEL(batchNorm, F32 | BF16)(const BatchNormArgs& a) { forward(a, View{}, a.relu); }
+KERNEL(batchNorm, F32 | BF16)(const BatchNormArgs& a) {
+  if (!cudnnBatchNorm(a)) forward(a, View{}, a.relu);
+}
 
 KERNEL(batchNormAddRelu, F32 | BF16)(const BatchNormAddReluArgs& a) { forward(a, a.add, true); }
 
 KERNEL(batchNormGrad, F32 | BF16)(const BatchNormGradArgs& a) {
+  if (cudnnBatchNormGrad(a)) return;
   static Tiled sums("batchNormSums", "batchNormSumsSingle");
   static Tiled gradient("batchNormGrad", "batchNormGradSingle");
   static Kernel totals(images::batchNorm, "batchNormTotals");

@@ -87,6 +87,24 @@ t.test('conformance with the libraries', { skip }, (t) => {
   t.end();
 });
 
+t.test('batch norm goes through cuDNN where it is wanted', { skip }, (t) => {
+  const conformance = (wanted: Readonly<Record<string, string>>) =>
+    run(process.execPath, [join(root, 'dist/test/ops.conform.test.js')], {
+      SECATEUR_TEST_DEVICE: 'cuda',
+      SECATEUR_TEST_OPS: 'batchNorm',
+      SECATEUR_NO_CACHE: '1',
+      TAP: '1',
+      TAP_TIMEOUT: '900',
+      ...wanted,
+    });
+  const { status, out, calls } = conformance({ SECATEUR_CUDNN_BATCH_NORM: '1' });
+  t.strictSame(out.match(/^ *not ok.*|^fake .*/gm) ?? [], [], 'every case passes, and no call is refused');
+  t.equal(status, 0, 'it runs to its end');
+  t.ok((calls['cudnn'] ?? 0) > 10, `cuDNN was given ${calls['cudnn']} graphs`);
+  t.notOk(conformance({}).calls['cudnn'], 'and is not asked where it is not');
+  t.end();
+});
+
 t.test('a library that is not wanted is not asked', { skip }, (t) => {
   const script = `import { tensor, matmul } from '${join(root, 'dist/lib/index.js')}';
     const a = tensor([1, 2, 3, 4], { shape: [2, 2], device: 'cuda' });

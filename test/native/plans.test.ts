@@ -41,7 +41,9 @@ function planner(): string {
   const sources = [
     'test/native/plans/main.cpp',
     ...['library', 'cudnn', 'cublasLt'].map((name) => `native/cuda/api/${name}.cpp`),
-    ...['descriptor', 'graph', 'attentionGraph', 'plan'].map((name) => `native/cuda/vendor/${name}.cpp`),
+    ...['descriptor', 'graph', 'attentionGraph', 'batchNormGraph', 'plan'].map(
+      (name) => `native/cuda/vendor/${name}.cpp`,
+    ),
   ].map((file) => join(root, file));
   const program = join(built, 'plans');
   const include = ['-I', join(root, 'native/cuda'), '-I', join(root, 'native/src')];

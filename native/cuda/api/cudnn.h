@@ -36,6 +36,8 @@ using DnnDescriptor = void*;
   X(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR, operationMatmul, 19)                            \
   X(CUDNN_BACKEND_REDUCTION_DESCRIPTOR, reduction, 21)                                         \
   X(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR, operationReduction, 22)                      \
+  X(CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR, norm, 29)                                 \
+  X(CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR, normGrad, 30)                            \
   X(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR, operationReshape, 31)                          \
   X(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, deviceProperties, 38)                                 \
   X(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, attention, 41)
@@ -103,6 +105,29 @@ using DnnDescriptor = void*;
   X(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, operationReductionX, 1610)                   \
   X(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, operationReductionY, 1611)                   \
   X(CUDNN_ATTR_OPERATION_REDUCTION_DESC, operationReductionHow, 1612)                  \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_MODE, normMode, 2000)                                \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_PHASE, normPhase, 2001)                              \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_XDESC, normX, 2002)                                  \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC, normMean, 2003)                           \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC, normRstd, 2004)                   \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_SCALE_DESC, normWeight, 2005)                        \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_BIAS_DESC, normBias, 2006)                           \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_EPSILON_DESC, normEps, 2007)                         \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_EXP_AVG_FACTOR_DESC, normMomentum, 2008)             \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_INPUT_RUNNING_MEAN_DESC, normMeanBefore, 2009)       \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_INPUT_RUNNING_VAR_DESC, normVarBefore, 2010)         \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_OUTPUT_RUNNING_MEAN_DESC, normMeanAfter, 2011)       \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_OUTPUT_RUNNING_VAR_DESC, normVarAfter, 2012)         \
+  X(CUDNN_ATTR_OPERATION_NORM_FWD_YDESC, normY, 2013)                                  \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_MODE, normGradMode, 2100)                            \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_XDESC, normGradX, 2101)                              \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_MEAN_DESC, normGradMean, 2102)                       \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_INV_VARIANCE_DESC, normGradRstd, 2103)               \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_DYDESC, normGradDy, 2104)                            \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_SCALE_DESC, normGradWeight, 2105)                    \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC, normGradDweight, 2107)                  \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC, normGradDbias, 2108)                     \
+  X(CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC, normGradDx, 2109)                            \
   X(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, reshapeX, 2200)                                \
   X(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, reshapeY, 2201)                                \
   X(CUDNN_ATTR_DEVICEPROP_HANDLE, deviceHandle, 2701)                                  \
@@ -129,7 +154,9 @@ using DnnDescriptor = void*;
   X(CUDNN_TYPE_POINTWISE_MODE, pointwiseMode, 14)              \
   X(CUDNN_TYPE_BACKEND_DESCRIPTOR, descriptor, 15)             \
   X(CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, reductionOperator, 18) \
-  X(CUDNN_TYPE_CHAR, character, 24)
+  X(CUDNN_TYPE_CHAR, character, 24)                            \
+  X(CUDNN_TYPE_NORM_MODE, normMode, 27)                        \
+  X(CUDNN_TYPE_NORM_FWD_PHASE, normPhase, 28)
 
 #define SECATEUR_CUDNN_DATA_TYPES(X) \
   X(CUDNN_DATA_FLOAT, f32, 0)        \
@@ -145,6 +172,10 @@ using DnnDescriptor = void*;
   X(CUDNN_POINTWISE_RELU_FWD, relu, 100)
 
 #define SECATEUR_CUDNN_REDUCTIONS(X) X(CUDNN_REDUCE_TENSOR_ADD, add, 0)
+
+#define SECATEUR_CUDNN_NORMS(X) X(CUDNN_BATCH_NORM, batch, 2)
+
+#define SECATEUR_CUDNN_NORM_PHASES(X) X(CUDNN_NORM_FWD_TRAINING, training, 1)
 
 #define SECATEUR_CUDNN_NANS(X) X(CUDNN_PROPAGATE_NAN, propagate, 1)
 
@@ -173,6 +204,8 @@ enum class DnnDataType : int { SECATEUR_CUDNN_DATA_TYPES(SECATEUR_VALUE) };
 enum class DnnConvolutionMode : int { SECATEUR_CUDNN_CONVOLUTION_MODES(SECATEUR_VALUE) };
 enum class DnnPointwiseMode : int { SECATEUR_CUDNN_POINTWISE_MODES(SECATEUR_VALUE) };
 enum class DnnReduction : int { SECATEUR_CUDNN_REDUCTIONS(SECATEUR_VALUE) };
+enum class DnnNorm : int { SECATEUR_CUDNN_NORMS(SECATEUR_VALUE) };
+enum class DnnNormPhase : int { SECATEUR_CUDNN_NORM_PHASES(SECATEUR_VALUE) };
 enum class DnnNan : int { SECATEUR_CUDNN_NANS(SECATEUR_VALUE) };
 enum class DnnHeuristics : int { SECATEUR_CUDNN_HEURISTICS(SECATEUR_VALUE) };
 enum class DnnNote : int { SECATEUR_CUDNN_NOTES(SECATEUR_VALUE) };

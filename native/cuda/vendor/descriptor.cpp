@@ -72,6 +72,12 @@ Descriptor& Descriptor::set(DnnAttribute attribute, DnnPointwiseMode mode) {
 Descriptor& Descriptor::set(DnnAttribute attribute, DnnReduction reduction) {
   return setValues(attribute, DnnKind::reductionOperator, 1, &reduction);
 }
+Descriptor& Descriptor::set(DnnAttribute attribute, DnnNorm norm) {
+  return setValues(attribute, DnnKind::normMode, 1, &norm);
+}
+Descriptor& Descriptor::set(DnnAttribute attribute, DnnNormPhase phase) {
+  return setValues(attribute, DnnKind::normPhase, 1, &phase);
+}
 Descriptor& Descriptor::set(DnnAttribute attribute, DnnNan nan) { return setValues(attribute, DnnKind::nan, 1, &nan); }
 Descriptor& Descriptor::set(DnnAttribute attribute, DnnHeuristics mode) {
   return setValues(attribute, DnnKind::heuristicsMode, 1, &mode);

@@ -47,6 +47,8 @@ class Descriptor {
   Descriptor& set(DnnAttribute attribute, DnnConvolutionMode mode);
   Descriptor& set(DnnAttribute attribute, DnnPointwiseMode mode);
   Descriptor& set(DnnAttribute attribute, DnnReduction reduction);
+  Descriptor& set(DnnAttribute attribute, DnnNorm norm);
+  Descriptor& set(DnnAttribute attribute, DnnNormPhase phase);
   Descriptor& set(DnnAttribute attribute, DnnNan nan);
   Descriptor& set(DnnAttribute attribute, DnnHeuristics mode);
   Descriptor& set(DnnAttribute attribute, const Descriptor& other);

@@ -43,6 +43,19 @@ enum TensorNumber : std::int64_t {
   numberDsScaled,
   numberDsT,
   numberKeysAcross,
+  // Of batch norm.
+  numberMean,
+  numberRstd,
+  numberEps,
+  numberMomentum,
+  numberMeanBefore,
+  numberVarBefore,
+  numberMeanAfter,
+  numberVarAfter,
+  numberDy,
+  numberDx,
+  numberDw,
+  numberDbias,
 };
 
 // What cuDNN may rely on: memory that is aligned to less is not given to it.
@@ -75,10 +88,21 @@ struct AttentionShape {
   std::vector<std::int64_t> key() const;
 };
 
+// Batch norm in training, channels last, weight, bias and statistics in f32: the forward pass, which moves the running
+// statistics, or all gradients. Evaluation is no operation of cuDNN's.
+struct BatchNormShape {
+  bool gradient = false;
+  DType dtype = DType::f32;
+  std::int64_t images = 0, height = 0, width = 0, channels = 0;
+
+  std::vector<std::int64_t> key() const;
+};
+
 class Graph {
  public:
   explicit Graph(const ConvolutionShape& shape);
   explicit Graph(const AttentionShape& shape);
+  explicit Graph(const BatchNormShape& shape);
   const Descriptor& descriptor() const { return graph_; }
 
  private:

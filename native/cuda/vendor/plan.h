@@ -34,6 +34,7 @@ struct Arithmetic {
 
 inline Arithmetic arithmeticOf(const ConvolutionShape& s) { return {s.dtype == DType::f32, !s.highest}; }
 inline Arithmetic arithmeticOf(const AttentionShape&) { return {false, false}; }
+inline Arithmetic arithmeticOf(const BatchNormShape&) { return {true, false}; }
 
 // Memory that a plan may use beside its tensors.
 constexpr std::size_t workspaceLimit = std::size_t{256} << 20;

@@ -19,6 +19,11 @@ std::unique_ptr<Session> start() {
   }
 }
 
+// Numbers that cuDNN reads on the host.
+bool isValue(TensorNumber number) {
+  return number == numberScale || number == numberOne || number == numberEps || number == numberMomentum;
+}
+
 }  // namespace
 
 Session* Session::get() {
@@ -30,8 +35,7 @@ Session* Session::get() {
 bool Session::runPlan(const PlanPointer& plan, Memory memory) {
   if (plan == nullptr) return false;
   for (const auto& [number, data] : memory)
-    if (number != numberScale && number != numberOne && reinterpret_cast<std::uintptr_t>(data) % tensorAlignment != 0)
-      return false;
+    if (!isValue(number) && reinterpret_cast<std::uintptr_t>(data) % tensorAlignment != 0) return false;
   void* workspace = plan->workspaceBytes() == 0 ? nullptr : scratchBytes(plan->workspaceBytes());
   if (liveMode() == LiveMode::refresh) return true;
   if (liveMode() == LiveMode::capture) captured_.push_back(plan);

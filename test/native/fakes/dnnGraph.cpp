@@ -89,15 +89,41 @@ std::int64_t spanOf(const Record& tensor) {
 }
 
 std::vector<RecordPointer> inputsOf(const Record& r) {
-  return those(r,
-               {A::forwardX, A::forwardW, A::gradInputW, A::gradInputDy, A::gradWeightX, A::gradWeightDy,
-                A::operationPointwiseX, A::operationPointwiseB, A::operationMatmulA, A::operationMatmulB,
-                A::operationReductionX, A::reshapeX, A::attentionQ, A::attentionK, A::attentionV, A::attentionScale});
+  return those(r, {A::forwardX,
+                   A::forwardW,
+                   A::gradInputW,
+                   A::gradInputDy,
+                   A::gradWeightX,
+                   A::gradWeightDy,
+                   A::operationPointwiseX,
+                   A::operationPointwiseB,
+                   A::operationMatmulA,
+                   A::operationMatmulB,
+                   A::operationReductionX,
+                   A::reshapeX,
+                   A::normX,
+                   A::normWeight,
+                   A::normBias,
+                   A::normEps,
+                   A::normMomentum,
+                   A::normMeanBefore,
+                   A::normVarBefore,
+                   A::normGradX,
+                   A::normGradMean,
+                   A::normGradRstd,
+                   A::normGradDy,
+                   A::normGradWeight,
+                   A::attentionQ,
+                   A::attentionK,
+                   A::attentionV,
+                   A::attentionScale});
 }
 
 std::vector<RecordPointer> outputsOf(const Record& r) {
-  return those(r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::operationMatmulC,
-                   A::operationReductionY, A::reshapeY, A::attentionO, A::attentionStats});
+  return those(
+      r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::operationMatmulC,
+          A::operationReductionY, A::reshapeY, A::normY, A::normMean, A::normRstd, A::normMeanAfter, A::normVarAfter,
+          A::normGradDx, A::normGradDweight, A::normGradDbias, A::attentionO, A::attentionStats});
 }
 
 namespace {
@@ -115,6 +141,8 @@ const Kind& kindOf(const Record& r) {
                                {T::operationMatmul, checkMatmul, computeMatmul},
                                {T::operationReduction, checkReduction, computeReduction},
                                {T::operationReshape, checkReshape, computeReshape},
+                               {T::norm, checkNorm, computeNorm},
+                               {T::normGrad, checkNormGrad, computeNormGrad},
                                {T::attention, checkAttentionShapes, computeAttention}};
   for (const Kind& kind : kinds)
     if (kind.type == r.type) return kind;

@@ -25,7 +25,7 @@ std::vector<RecordPointer> outputsOf(const Record& operation);
 // Finds the memory of a tensor while a graph runs.
 using Bound = std::function<Operand(const Record& tensor)>;
 void computeOperation(const Record& operation, const Bound& bound);
-// dnnConvolution.cpp, dnnAttention.cpp, dnnProduct.cpp
+// dnnConvolution.cpp, dnnAttention.cpp, dnnProduct.cpp, dnnNorm.cpp
 void checkConvolutionShapes(const Record& operation);
 void computeConvolution(const Record& operation, const Bound& bound);
 void checkAttentionShapes(const Record& operation);
@@ -34,6 +34,10 @@ void checkMatmul(const Record& operation);
 void computeMatmul(const Record& operation, const Bound& bound);
 void checkReduction(const Record& operation);
 void computeReduction(const Record& operation, const Bound& bound);
+void checkNorm(const Record& operation);
+void computeNorm(const Record& operation, const Bound& bound);
+void checkNormGrad(const Record& operation);
+void computeNormGrad(const Record& operation, const Bound& bound);
 void checkReshape(const Record& operation);
 void computeReshape(const Record& operation, const Bound& bound);
 

@@ -77,6 +77,29 @@ constexpr Rule rules[] = {
     {T::operationReduction, A::operationReductionY, K::descriptor, 1, 1, true},
     {T::operationReshape, A::reshapeX, K::descriptor, 1, 1, true},
     {T::operationReshape, A::reshapeY, K::descriptor, 1, 1, true},
+    {T::norm, A::normMode, K::normMode, 1, 1, true},
+    {T::norm, A::normPhase, K::normPhase, 1, 1, true},
+    {T::norm, A::normX, K::descriptor, 1, 1, true},
+    {T::norm, A::normMean, K::descriptor, 1, 1, true},
+    {T::norm, A::normRstd, K::descriptor, 1, 1, true},
+    {T::norm, A::normWeight, K::descriptor, 1, 1, true},
+    {T::norm, A::normBias, K::descriptor, 1, 1, true},
+    {T::norm, A::normEps, K::descriptor, 1, 1, true},
+    {T::norm, A::normMomentum, K::descriptor, 1, 1, true},
+    {T::norm, A::normMeanBefore, K::descriptor, 1, 1, true},
+    {T::norm, A::normVarBefore, K::descriptor, 1, 1, true},
+    {T::norm, A::normMeanAfter, K::descriptor, 1, 1, true},
+    {T::norm, A::normVarAfter, K::descriptor, 1, 1, true},
+    {T::norm, A::normY, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradMode, K::normMode, 1, 1, true},
+    {T::normGrad, A::normGradX, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradMean, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradRstd, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradDy, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradWeight, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradDweight, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradDbias, K::descriptor, 1, 1, true},
+    {T::normGrad, A::normGradDx, K::descriptor, 1, 1, true},
     {T::attention, A::attentionQ, K::descriptor, 1, 1, true},
     {T::attention, A::attentionK, K::descriptor, 1, 1, true},
     {T::attention, A::attentionV, K::descriptor, 1, 1, true},
@@ -127,7 +150,7 @@ void checkConvolution(const Record& r) {
 bool isOperation(T type) {
   return type == T::convolutionForward || type == T::convolutionGradInput || type == T::convolutionGradWeight ||
          type == T::operationPointwise || type == T::operationMatmul || type == T::operationReduction ||
-         type == T::operationReshape || type == T::attention;
+         type == T::operationReshape || type == T::norm || type == T::normGrad || type == T::attention;
 }
 
 void checkValue(const Record& r, A a, const Record::Value& value) {
@@ -162,6 +185,9 @@ void checkWhole(const Record& r) {
   if (r.type == T::matmul) require(r.enumerator(A::matmulPrecision) == 0, "sums in f32");
   if (r.type == T::reduction)
     require(r.enumerator(A::reductionOperator) == 0 && r.enumerator(A::reductionPrecision) == 0, "sums, in f32");
+  if (r.type == T::norm)
+    require(r.enumerator(A::normMode) == 2 && r.enumerator(A::normPhase) == 1, "batch norm is there for training only");
+  if (r.type == T::normGrad) require(r.enumerator(A::normGradMode) == 2, "this stand-in knows batch norm");
   if (r.type == T::variantPack)
     require(r.wholes(A::packNumbers).size() == r.pointers(A::packPointers).size(), "one pointer a tensor");
 }

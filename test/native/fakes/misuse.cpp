@@ -111,6 +111,15 @@ void graphs() {
         .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
         .finalize("a minimum");
   });
+  expect("batch norm", false, [] { Graph{BatchNormShape{false, secateur::DType::bf16, 2, 5, 5, 8}}; });
+  expect("batch norm's gradients", false, [] { Graph{BatchNormShape{true, secateur::DType::f32, 2, 5, 5, 8}}; });
+  expect("batch norm of no images", true, [] { Graph{BatchNormShape{false, secateur::DType::f32, 0, 5, 5, 8}}; });
+  expect("batch norm without its tensors", true, [] {
+    Descriptor(DnnDescriptorType::norm)
+        .set(DnnAttribute::normMode, DnnNorm::batch)
+        .set(DnnAttribute::normPhase, DnnNormPhase::training)
+        .finalize("batch norm");
+  });
   expect("attention", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16}}; });
   expect("attention's gradient", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16, true}}; });
   expect("attention's gradient 12 wide", true, [] { Graph{AttentionShape{2, 3, 5, 7, 12, true}}; });

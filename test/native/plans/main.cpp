@@ -66,6 +66,11 @@ dnn::AttentionShape shapeOf(const std::vector<std::int64_t>& k) {
   return {k.at(0), k.at(1), k.at(2), k.at(3), k.at(4), k.at(5) != 0};
 }
 
+template <>
+dnn::BatchNormShape shapeOf(const std::vector<std::int64_t>& k) {
+  return {k.at(0) != 0, static_cast<secateur::DType>(k.at(1)), k.at(2), k.at(3), k.at(4), k.at(5)};
+}
+
 template <class Shape>
 void plan(const std::string& name, const std::vector<std::int64_t>& key, const Device& device) {
   const auto shape = shapeOf<Shape>(key);
@@ -101,6 +106,8 @@ int main() {
     for (const Device& device : devices) {
       if (key.size() == dnn::AttentionShape{}.key().size())
         plan<dnn::AttentionShape>(name, key, device);
+      else if (key.size() == dnn::BatchNormShape{}.key().size())
+        plan<dnn::BatchNormShape>(name, key, device);
       else
         plan<dnn::ConvolutionShape>(name, key, device);
     }

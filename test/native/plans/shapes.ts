@@ -1,11 +1,11 @@
-// The convolutions and attentions of the models, as the backend would ask cuDNN for them. Depthwise convolutions and
-// causal or masked attention have own kernels and are not asked for.
+// The convolutions, attentions and batch norms of the models, as the backend would ask cuDNN for them. Depthwise
+// convolutions and causal or masked attention have own kernels and are not asked for.
 
 export interface Graph {
   readonly name: string;
   readonly model: string;
   readonly dtype: 'f32' | 'bf16';
-  readonly pass: 'forward' | 'gradInput' | 'gradWeight' | 'attention' | 'attentionGrad';
+  readonly pass: 'forward' | 'gradInput' | 'gradWeight' | 'attention' | 'attentionGrad' | 'batchNorm' | 'batchNormGrad';
   /** The key of the shape in native/cuda/vendor/graph.h. */
   readonly key: readonly number[];
 }
@@ -100,6 +100,27 @@ function attentions(): Graph[] {
   );
 }
 
+/** The batch norms of ResNet-50 (those of the convolutions above), and their gradients. */
+function batchNorms(): Graph[] {
+  const sizes: [number, number][] = [[112, 64]];
+  for (const stage of [0, 1, 2, 3]) {
+    const [size, width] = [56 >> stage, 64 << stage];
+    if (stage > 0) sizes.push([2 * size, width]);
+    sizes.push([size, width], [size, 4 * width]);
+  }
+  return sizes.flatMap(([size, channels]) =>
+    (['batchNorm', 'batchNormGrad'] as const).flatMap((pass, gradient) =>
+      (['f32', 'bf16'] as const).map((dtype, code) => ({
+        name: `${pass}:${channels}@${size}:${dtype}`,
+        model: 'ResNet-50',
+        dtype,
+        pass,
+        key: [gradient, code, images, size, size, channels, 1],
+      })),
+    ),
+  );
+}
+
 /** A convolution with a bias, with relu, and with both, as networks without batch norm have them. */
 function withBiasOrRelu(): Graph[] {
   const geometry = [images, 28, 28, 64, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1, 1, 1];
@@ -115,7 +136,13 @@ function withBiasOrRelu(): Graph[] {
   );
 }
 
-export const graphs: readonly Graph[] = [...resnet50(), ...mobileNetV1(), ...attentions(), ...withBiasOrRelu()];
+export const graphs: readonly Graph[] = [
+  ...resnet50(),
+  ...mobileNetV1(),
+  ...attentions(),
+  ...batchNorms(),
+  ...withBiasOrRelu(),
+];
 
 /** A convolution whose result is declared a pixel too wide. */
 export const impossible = {
