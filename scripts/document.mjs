@@ -72,6 +72,7 @@ function opLines(op) {
   if (op.plan.attrs.length > 0) lines[0] += `; attributes ${kinds(op.attrs)}`;
   if (op.plan.scalars.length > 0) lines[0] += `; scalars ${kinds(op.scalars)}`;
   lines[0] += `; dtypes ${op.plan.types.join(', ')}; gradient ${op.backward === undefined ? 'no' : 'yes'}`;
+  if (op.layouts !== undefined) lines[0] += `; may keep a copy of \`${op.layouts}\` in a layout of its own`;
   if (op.view !== undefined) lines[0] += '; a view, nothing is copied';
   if (op.random !== undefined) lines[0] += '; draws random numbers';
   lines[0] += '.';

@@ -36,9 +36,10 @@ const cpp = (s) => (reserved.has(s) ? `${s}_` : s);
 
 function fields(op) {
   const out = [];
-  for (const { name, list, optional } of op.plan.inputs) {
-    if (list) out.push(['List<View>', name, 'tensors']);
-    else out.push(['View', name, optional ? 'optional' : 'tensor']);
+  for (const { name, list, optional, inout } of op.plan.inputs) {
+    if (list) out.push(['List<View>', name, inout ? 'inouts' : 'tensors']);
+    else if (name === op.layouts) out.push(['View', name, 'packable']);
+    else out.push(['View', name, inout ? (optional ? 'optionalInout' : 'inout') : optional ? 'optional' : 'tensor']);
   }
   const values = {
     int: ['std::int64_t', 'integer'],
@@ -75,6 +76,7 @@ function struct(op) {
     .filter(({ kind }) => Array.isArray(kind))
     .map(({ name, kind }) => `  enum class ${capital(name)} { ${kind.map(cpp).join(', ')} };`);
   const members = list.map(([t, n]) => `  ${t} ${cpp(n)};`);
+  if (op.layouts !== undefined) members.push('  Packed packed = {};');
   const reads = list.map(([t, , r]) => (r === null ? `static_cast<${t}>(d.integer())` : `d.${r}()`));
   return [
     `struct ${type} {`,
@@ -107,7 +109,7 @@ for (const [stem, ops] of opsOf) {
     `native/src/ops/${stem}.h`,
     `${header(`lib/ops/${stem}.ts`)}#include <cstdint>
 
-#include "core/view.h"
+${ops.some((op) => op.layouts !== undefined) ? '#include "core/layout.h"\n' : ''}#include "core/view.h"
 
 namespace secateur {
 

@@ -3,9 +3,16 @@ import { type Device, deviceCode } from './device.js';
 import { type MemoryStats, guarded, native } from './native.js';
 import { flushReleases } from './tensor.js';
 
+/** Whether copies of weights are kept; read by whoever makes one. */
+export const packing = { on: true };
+
 /** The memory of a device (default: the CPU), in bytes. */
 export const memory = {
-  /** Live, peak, cached and reserved bytes, the limit, tensors alive (on all devices), allocations asked for and passed on to the system. */
+  /**
+   * Live, peak, cached and reserved bytes, the limit, bytes in copies of weights (`packed`, part of `live`) and how often
+   * a weight was brought into another order (`reorders`), tensors alive (on all devices), allocations asked for and
+   * passed on to the system.
+   */
   stats(device: Device = 'cpu'): MemoryStats {
     flushReleases();
     return guarded(() => native.memoryStats(deviceCode(device)));
@@ -18,6 +25,15 @@ export const memory = {
   /** Refuses (ERR_OOM) to hold more than this many bytes. Default: the machine's or the GPU's memory. */
   setLimit(bytes: number, device: Device = 'cpu'): void {
     guarded(() => native.setLimit(deviceCode(device), bytes));
+  },
+  /**
+   * Whether weights that are used repeatedly may have copies (default: yes): in bf16 for autocast, and in the order in
+   * which a kernel reads them. Each costs as much memory as the bf16 weight, is made anew after the weight was written,
+   * and changes no result. Today only the CPU has them.
+   */
+  setPacking(on: boolean): void {
+    packing.on = on;
+    guarded(() => native.setPacking(deviceCode('cpu'), on));
   },
   /** Gives cached memory back to the system, where a whole segment of it (256 MiB on the CPU) or a small block is free. */
   emptyCache(device: Device = 'cpu'): void {

@@ -11,6 +11,8 @@ export interface MemoryStats {
   cached: number;
   reserved: number;
   limit: number;
+  packed: number;
+  reorders: number;
   tensors: number;
   allocations: number;
   systemAllocations: number;
@@ -55,6 +57,7 @@ export interface Native {
   memoryStats(device: number): MemoryStats;
   resetPeak(device: number): void;
   setLimit(device: number, bytes: number): void;
+  setPacking(device: number, on: boolean): void;
   emptyCache(device: number): void;
   setThreads(n: number): void;
   info(): NativeInfo;
@@ -122,6 +125,7 @@ export let native: Native = Object.defineProperties(
       'memoryStats',
       'resetPeak',
       'setLimit',
+      'setPacking',
       'emptyCache',
       'setThreads',
       'info',

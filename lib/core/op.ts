@@ -175,6 +175,8 @@ export interface OpSpec<
   readonly view?: (inputs: Inputs<I, Shape>, attrs: AttrValues<A>) => number;
   /** What autocast does with float inputs: to bf16, to f32, to the widest among them, or nothing (default). */
   readonly cast?: 'low' | 'f32' | 'widest';
+  /** The input (a weight) that a kernel may keep a copy of in a layout of its own, until it is written to. */
+  readonly layouts?: keyof I;
   /** The kernel adds to its output when asked to accumulate (else a temporary and an addition do it). */
   readonly accumulates?: boolean;
 }

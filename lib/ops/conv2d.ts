@@ -90,6 +90,7 @@ export const conv2dOp = defineOp({
   outputs: { y: 'diff' },
   attrs,
   saves: ['x', 'weight'],
+  layouts: 'weight',
   cast: 'low',
   shapes: ({ x, weight, bias }, geometry) => ({ y: convolvedShape('conv2d', x, weight, bias, geometry) }),
   backward: ({ saved: { x, weight }, attrs: geometry, grads: { y: g } }) => conv2dThunk(x, weight, geometry, g),
@@ -204,6 +205,7 @@ export const conv2dReluOp = defineOp({
 export const conv2dGradInputOp = defineOp({
   name: 'conv2dGradInput',
   inputs: { g: 'const', weight: 'const' },
+  layouts: 'weight',
   outputs: { dx: 'const' },
   attrs: { ...attrs, shape: 'ints' },
   shapes({ g, weight }, { shape, ...geometry }) {

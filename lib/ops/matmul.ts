@@ -22,6 +22,7 @@ export const matmulOp = defineOp({
   outputs: { c: 'diff' },
   attrs: { transA: 'bool', transB: 'bool' },
   saves: ['a', 'b'],
+  layouts: 'b',
   cast: 'low',
   accumulates: true,
   shapes({ a, b, bias }, { transA, transB }) {
@@ -87,6 +88,40 @@ export const matmulOp = defineOp({
     { name: 'many tiles', inputs: { a: [72, 264], b: [272, 72] }, attrs: { transA: true, transB: true }, grad: false },
     { name: 'many tiles', inputs: { a: [75, 264], b: [75, 260] }, attrs: { transA: true, transB: false }, grad: false },
     { name: 'many tiles', inputs: { a: [257, 67], b: [270, 67] }, attrs: { transA: false, transB: true }, grad: false },
+    {
+      name: 'few rows, depth in whole tiles',
+      inputs: { a: [37, 64], b: [45, 64], bias: [45] },
+      attrs: { transA: false, transB: true },
+      grad: false,
+    },
+    { name: 'one row', inputs: { a: [1, 96], b: [7, 96] }, attrs: { transA: false, transB: true }, grad: false },
+    {
+      name: 'rows of all matrices, depth in whole tiles',
+      inputs: { a: [3, 55, 32], b: [45, 32], bias: [45] },
+      attrs: { transA: false, transB: true },
+      grad: false,
+    },
+    {
+      name: 'many rows, depth in whole tiles',
+      inputs: { a: [305, 160], b: [160, 77], bias: [77] },
+      attrs: { transA: false, transB: false },
+      grad: false,
+    },
+    {
+      name: 'several groups of columns',
+      inputs: { a: [131, 1088], b: [560, 1088] },
+      attrs: { transA: false, transB: true },
+      grad: false,
+    },
+    {
+      name: 'special values in tiles',
+      inputs: {
+        a: { shape: [2, 32], values: Array.from({ length: 64 }, (_, i) => (i === 3 ? NaN : i === 40 ? Infinity : 1)) },
+        b: { shape: [3, 32], values: Array.from({ length: 96 }, (_, i) => (i === 8 ? 0 : i === 50 ? -Infinity : 1)) },
+      },
+      attrs: { transA: false, transB: true },
+      grad: false,
+    },
     {
       name: 'long sums',
       inputs: { a: [1601, 24], b: [1601, 40], bias: [40] },

@@ -42,6 +42,11 @@ class CpuDevice final : public Device {
     kernelOf(op)(args);
   }
 
+  Layout layout(std::uint32_t op, const void* args) const override {
+    const LayoutEntry entry = layoutOf(op);
+    return entry == nullptr ? Layout{} : entry(args);
+  }
+
   void wait() override { queue().wait(); }
 
   void upload(void* to, std::size_t, bool fresh, const std::function<void(void*)>& fill) override {

@@ -7,9 +7,19 @@
 #include <memory>
 
 #include "core/allocator.h"
+#include "core/layout.h"
 #include "core/queue.h"
 
 namespace secateur {
+
+// What a device does about private layouts (storage.h).
+struct Packing {
+  bool on = true;
+  // Memory in copies of weights; part of what the allocator counts as live.
+  std::size_t bytes = 0;
+  // How often a weight was brought into another order, for one call or for more.
+  std::size_t reorders = 0;
+};
 
 class Device : public MemorySource {
  public:
@@ -21,10 +31,13 @@ class Device : public MemorySource {
   const char* name() const { return name_; }
   Queue& queue() { return queue_; }
   Allocator& allocator() { return allocator_; }
+  Packing& packing() { return packing_; }
 
   virtual bool hasKernel(std::uint32_t op) const = 0;
   // Runs one op; on the queue's thread.
   virtual void run(std::uint32_t op, const void* args) = 0;
+  // The layout in which the op's kernel would like its weight; asked before the call is queued.
+  virtual Layout layout(std::uint32_t, const void*) const { return {}; }
   // Waits for everything asked for so far; throws the first error since the last wait, naming the op.
   virtual void wait() = 0;
   // On the queue's thread: waits until what it started is done.
@@ -41,6 +54,7 @@ class Device : public MemorySource {
   const char* name_;
   Queue queue_;
   Allocator allocator_;
+  Packing packing_;
 };
 
 enum class DeviceCode : std::uint32_t { cpu, cuda };

@@ -39,6 +39,32 @@ const View& Handles::view(Handle handle) const { return slot(handle).view; }
 
 const std::shared_ptr<Storage>& Handles::storage(Handle handle) const { return slot(handle).storage; }
 
+namespace {
+
+struct Range {
+  std::size_t begin, end;
+};
+
+Range rangeOf(const View& view, const Storage& storage) {
+  const auto begin =
+      static_cast<std::size_t>(static_cast<const char*>(view.data) - static_cast<const char*>(storage.data()));
+  return {begin, begin + static_cast<std::size_t>(view.size()) * bytesOf(view.dtype)};
+}
+
+}  // namespace
+
+void Handles::written(Handle handle) const {
+  const Slot& s = slot(handle);
+  const Range range = rangeOf(s.view, *s.storage);
+  s.storage->written(range.begin, range.end);
+}
+
+Packed Handles::packed(Handle handle, const Layout& layout) const {
+  const Slot& s = slot(handle);
+  const Range range = rangeOf(s.view, *s.storage);
+  return s.storage->packed(range.begin, range.end, layout);
+}
+
 void Handles::release(Handle handle) {
   slot(handle);
   const std::uint32_t index = handle & ((1u << indexBits) - 1);

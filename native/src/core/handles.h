@@ -5,28 +5,10 @@
 #include <memory>
 #include <vector>
 
-#include "core/device.h"
+#include "core/storage.h"
 #include "core/view.h"
 
 namespace secateur {
-
-// A block of device memory with an owner count (shared by the views of a tensor).
-class Storage {
- public:
-  Storage(Device& device, std::size_t bytes, bool hostWritable = false)
-      : device_(device), block_(device.allocator().allocate(bytes, hostWritable)), bytes_(bytes) {}
-  ~Storage() { device_.allocator().release(block_); }
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
-  void* data() const { return block_.data; }
-  std::size_t bytes() const { return bytes_; }
-  Device& device() const { return device_; }
-
- private:
-  Device& device_;
-  Block block_;
-  std::size_t bytes_;
-};
 
 using Handle = std::uint32_t;
 
@@ -37,6 +19,10 @@ class Handles {
   const View& view(Handle handle) const;
   const std::shared_ptr<Storage>& storage(Handle handle) const;
   Device& device(Handle handle) const { return storage(handle)->device(); }
+  // Before anything writes to the tensor: copies of what it holds are no longer true.
+  void written(Handle handle) const;
+  // The tensor in a private layout, for a call that is about to be queued.
+  Packed packed(Handle handle, const Layout& layout) const;
   void release(Handle handle);
   std::size_t alive() const { return alive_; }
 

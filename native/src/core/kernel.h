@@ -3,11 +3,18 @@
 //   #include "ops/relu.h"
 //   KERNEL(relu, F32 | BF16)(const ReluArgs& a) { ... }
 //
-// The record is constant data in a linker section, so registering runs no code: a file compiled for AVX-512 must not
+// and, where the kernel reads a weight in an order of its own, which:
+//
+//   LAYOUT(matmul)(const MatmulArgs& a) { return {bytes, ...}; }
+//
+// That one is asked on JavaScript's thread, before the call is queued.
+//
+// A record is constant data in a linker section, so registering runs no code: a file compiled for AVX-512 must not
 // execute anything on a machine without it, not even a static initialiser.
 #pragma once
 #include <cstdint>
 
+#include "core/layout.h"
 #include "core/view.h"
 
 namespace secateur {
@@ -26,6 +33,14 @@ struct alignas(32) KernelRecord {
   std::uint32_t dtypes;
   KernelEntry entry;
 };
+using LayoutEntry = Layout (*)(const void* args);
+
+struct alignas(32) LayoutRecord {
+  const char* op;
+  Isa isa;
+  LayoutEntry entry;
+};
+static_assert(sizeof(LayoutRecord) == 32, "the linker section is read as an array");
 static_assert(sizeof(KernelRecord) == 32, "the linker section is read as an array");
 
 // Scratch memory for the op being run, freed when it ends. Uninitialised, 64-byte aligned; only on the queue's thread
@@ -51,3 +66,10 @@ int threadCount();
   __attribute__((section("secateur_kernels"), used)) static const KernelRecord op##Record = {#op, Isa::SECATEUR_ISA, \
                                                                                              types, &op##Entry};     \
   static void op##Kernel
+
+#define LAYOUT(op)                                                                                                 \
+  static Layout op##Layout(const ops::op::Args&);                                                                  \
+  static Layout op##LayoutEntry(const void* args) { return op##Layout(*static_cast<const ops::op::Args*>(args)); } \
+  __attribute__((section("secateur_layouts"), used)) static const LayoutRecord op##LayoutRecord = {                \
+      #op, Isa::SECATEUR_ISA, &op##LayoutEntry};                                                                   \
+  static Layout op##Layout

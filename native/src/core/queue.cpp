@@ -114,7 +114,9 @@ void Queue::drain() {
 
 void Queue::wait() {
   drain();
-  if (error_ != nullptr) std::rethrow_exception(std::exchange(error_, nullptr));
+  if (error_ == nullptr) return;
+  failures_++;
+  std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 }  // namespace secateur

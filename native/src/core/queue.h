@@ -37,6 +37,8 @@ class Queue {
   void drain();
   std::uint64_t enqueued() const { return tail_.load(std::memory_order_relaxed); }
   std::uint64_t completed() const { return head_.load(std::memory_order_acquire); }
+  // How often `wait` has told of an error: what was queued before may have been passed over.
+  std::uint64_t failures() const { return failures_; }
   bool synchronous() const { return synchronous_; }
 
  private:
@@ -54,6 +56,7 @@ class Queue {
   std::condition_variable work_;
   std::condition_variable idle_;
   std::exception_ptr error_;
+  std::uint64_t failures_ = 0;
   bool synchronous_;
   std::thread thread_;
 };

@@ -10,10 +10,12 @@
 
 #include "ops_generated.h"
 
-// Bounds of the section that KERNEL writes to, provided by the linker.
+// Bounds of the sections that KERNEL and LAYOUT write to, provided by the linker.
 extern "C" {
 extern const secateur::KernelRecord __start_secateur_kernels[];
 extern const secateur::KernelRecord __stop_secateur_kernels[];
+extern const secateur::LayoutRecord __start_secateur_layouts[];
+extern const secateur::LayoutRecord __stop_secateur_layouts[];
 }
 
 namespace secateur {
@@ -55,17 +57,17 @@ constexpr const char* names[] = {
 };
 constexpr std::size_t count = sizeof(names) / sizeof(names[0]);
 
-using Table = std::array<KernelEntry, count>;
+// For each op the record of the largest instruction set that the machine has.
+template <class Record>
+using Table = std::array<const Record*, count>;
 
-Table buildTable() {
-  Table table{};
-  std::array<Isa, count> from{};
-  for (const KernelRecord* k = kernelsBegin(); k != kernelsEnd(); k++) {
+template <class Record>
+Table<Record> buildTable(const Record* begin, const Record* end) {
+  Table<Record> table{};
+  for (const Record* k = begin; k != end; k++) {
     for (std::size_t at = 0; at < count; at++) {
       if (std::strcmp(names[at], k->op) != 0 || k->isa > chosen()) continue;
-      if (table[at] != nullptr && k->isa < from[at]) continue;
-      table[at] = k->entry;
-      from[at] = k->isa;
+      if (table[at] == nullptr || k->isa >= table[at]->isa) table[at] = k;
     }
   }
   return table;
@@ -83,8 +85,13 @@ const std::uint32_t opCount = count;
 const char* opName(std::uint32_t op) { return names[op]; }
 
 KernelEntry kernelOf(std::uint32_t op) {
-  static const Table table = buildTable();
-  return table[op];
+  static const Table<KernelRecord> table = buildTable(kernelsBegin(), kernelsEnd());
+  return table[op] == nullptr ? nullptr : table[op]->entry;
+}
+
+LayoutEntry layoutOf(std::uint32_t op) {
+  static const Table<LayoutRecord> table = buildTable(__start_secateur_layouts, __stop_secateur_layouts);
+  return table[op] == nullptr ? nullptr : table[op]->entry;
 }
 
 const char* isaName(Isa isa) {

@@ -11,6 +11,8 @@ extern const std::uint32_t opCount;
 const char* opName(std::uint32_t op);
 // The best registered kernel, or null.
 KernelEntry kernelOf(std::uint32_t op);
+// The best registered layout, or null.
+LayoutEntry layoutOf(std::uint32_t op);
 // Instruction sets this machine can run, best last; SECATEUR_ISA caps the one in use.
 std::vector<std::string> availableIsas();
 std::string isaInUse();

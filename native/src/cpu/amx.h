@@ -2,7 +2,7 @@
 //
 //   c[32 x 32] (+)= a[32 x depth] b[depth x 32]      bf16 in, f32 out; depth a multiple of 32
 //
-// Operands are packed beforehand, so that every tile is 1 KiB in one piece:
+// Operands are packed beforehand, so that every tile is 1 KiB in one piece (A may also be a plain matrix):
 //   A  [row / 16][depth / 32][16 rows][32]
 //   B  [column / 16][depth / 2][16 columns][2]       pairs along the depth, as the instruction wants them
 //
@@ -27,15 +27,17 @@ constexpr std::int64_t kTile = 1024;  // bytes
 
 /// Whether the processor has bf16 tiles and the system lets this process use them (it asks once; Linux 5.16 or newer).
 static inline bool available() {
-  static int answer = -1;  // on the queue's thread only
-  if (answer >= 0) return answer == 1;
+  static int answer = -1;  // JavaScript's thread and the queue's may find it out at the same time
+  const int known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+  if (known >= 0) return known == 1;
   unsigned a = 0, b = 0, c = 0, d = 0;
   __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
   constexpr unsigned bf16Tiles = 1u << 22, tiles = 1u << 24;
   constexpr int requestPermission = 0x1023, tileData = 18;
   const bool has = (d & bf16Tiles) != 0 && (d & tiles) != 0;
-  answer = has && syscall(SYS_arch_prctl, requestPermission, tileData) == 0 ? 1 : 0;
-  return answer == 1;
+  const bool allowed = has && syscall(SYS_arch_prctl, requestPermission, tileData) == 0;
+  __atomic_store_n(&answer, allowed ? 1 : 0, __ATOMIC_RELAXED);
+  return allowed;
 }
 
 /// All eight tiles 16 rows of 64 bytes. Every thread that multiplies does this first, and `release` at the end.
@@ -55,8 +57,8 @@ SECATEUR_INLINE void zero() {
   __asm__ volatile("tilezero %%tmm%c0" : : "i"(Tile));
 }
 template <int Tile>
-SECATEUR_INLINE void load(const void* from) {
-  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(std::int64_t{64}), "i"(Tile) : "memory");
+SECATEUR_INLINE void load(const void* from, std::int64_t rowBytes = 64) {
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(rowBytes), "i"(Tile) : "memory");
 }
 template <int Tile>
 SECATEUR_INLINE void store(void* to) {
@@ -73,10 +75,12 @@ struct Register {
 };
 
 /// Sums of Rows x Columns tiles (1 or 2 each): `c[row * Columns + column]`, 1 KiB each. `aRow` and `bColumn` are the
-/// bytes from one row of A's tiles to the next and from one column of B's to the next.
+/// bytes from one row of A's tiles to the next and from one column of B's to the next. A may also be a plain matrix:
+/// `rowBytes` from one of its rows to the next, `nextTile` from one tile's columns to the next.
 template <int Rows, int Columns>
 static inline void product(const char* a, std::int64_t aRow, const char* b, std::int64_t bColumn, float* c,
-                           std::int64_t depth, bool accumulate) {
+                           std::int64_t depth, bool accumulate, std::int64_t rowBytes = 64,
+                           std::int64_t nextTile = kTile) {
   char* to = reinterpret_cast<char*>(c);
   const auto at = [&](int sum) { return to + sum * kTile; };
   const auto begin = [&](auto sum) {
@@ -93,8 +97,8 @@ static inline void product(const char* a, std::int64_t aRow, const char* b, std:
     begin(Register<2>{});
     begin(Register<3>{});
   }
-  for (std::int64_t k = 0; k < depth; k += kDepth, a += kTile, b += kTile) {
-    load<4>(a);
+  for (std::int64_t k = 0; k < depth; k += kDepth, a += nextTile, b += kTile) {
+    load<4>(a, rowBytes);
     load<6>(b);
     multiply<0, 4, 6>();
     if constexpr (Columns == 2) {
@@ -102,7 +106,7 @@ static inline void product(const char* a, std::int64_t aRow, const char* b, std:
       multiply<1, 4, 7>();
     }
     if constexpr (Rows == 2) {
-      load<5>(a + aRow);
+      load<5>(a + aRow, rowBytes);
       multiply<Columns, 5, 6>();
       if constexpr (Columns == 2) multiply<3, 5, 7>();
     }
@@ -117,11 +121,15 @@ static inline void product(const char* a, std::int64_t aRow, const char* b, std:
 
 /// The same with the numbers of tiles found at run time.
 SECATEUR_INLINE void product(std::int64_t rows, std::int64_t columns, const char* a, std::int64_t aRow, const char* b,
-                             std::int64_t bColumn, float* c, std::int64_t depth, bool accumulate) {
-  if (rows == 2 && columns == 2) return product<2, 2>(a, aRow, b, bColumn, c, depth, accumulate);
-  if (rows == 2) return product<2, 1>(a, aRow, b, bColumn, c, depth, accumulate);
-  if (columns == 2) return product<1, 2>(a, aRow, b, bColumn, c, depth, accumulate);
-  product<1, 1>(a, aRow, b, bColumn, c, depth, accumulate);
+                             std::int64_t bColumn, float* c, std::int64_t depth, bool accumulate,
+                             std::int64_t rowBytes = 64, std::int64_t nextTile = kTile) {
+  const auto run = [&](auto r, auto n) {
+    product<decltype(r)::value, decltype(n)::value>(a, aRow, b, bColumn, c, depth, accumulate, rowBytes, nextTile);
+  };
+  if (rows == 2 && columns == 2) return run(Register<2>{}, Register<2>{});
+  if (rows == 2) return run(Register<2>{}, Register<1>{});
+  if (columns == 2) return run(Register<1>{}, Register<2>{});
+  run(Register<1>{}, Register<1>{});
 }
 
 // With a full mask these are the plain instructions; GCC 12's own unmasked forms warn about their undefined operand.

@@ -23,6 +23,7 @@
 #ifdef SECATEUR_AMX
 #include <omp.h>
 
+#include "core/layout.h"
 #include "cpu/dnnl/convolution.h"
 #include "cpu/vector.h"
 
@@ -158,14 +159,19 @@ SECATEUR_INLINE void storeRow(bf16* to, const float* sums, const float* bias) {
   secateur::SECATEUR_ISA::store(to, v);
 }
 
-/// result = windows . weights (+ bias), for one lattice; `results` channels.
+/// Bytes of the weights of one lattice, packed.
+SECATEUR_INLINE std::int64_t packedBytes(const Lattice& l, std::int64_t results) { return l.depth() * results * 2; }
+
+/// result = windows . weights (+ bias), for one lattice; `results` channels. Without a copy the weights are packed for
+/// this call.
 template <class Pack>
 static inline void convolve(const bf16* source, const Lattice& l, const float* bias, bf16* result, std::int64_t results,
-                            const Pack& pack) {
+                            Packed weights, const Pack& pack) {
   const std::int64_t depth = l.depth(), panels = results / kSide, atOnce = pixelsAtOnce(l), total = l.pixels();
   const std::int64_t bColumn = depth * 2 * kSide, aRow = bColumn;
   const int threads = threadCount();
-  char* b = scratch<char>(panels * bColumn);
+  const bool fill = weights.data == nullptr || weights.fill;
+  char* b = weights.data != nullptr ? static_cast<char*>(weights.data) : scratch<char>(panels * bColumn);
   char* windows = scratch<char>(threads * atOnce / kSide * aRow);
   auto* places = scratch<std::int64_t>(threads * atOnce);
 #pragma omp parallel num_threads(threads)
@@ -173,8 +179,10 @@ static inline void convolve(const bf16* source, const Lattice& l, const float* b
     char* a = windows + omp_get_thread_num() * (atOnce / kSide) * aRow;
     std::int64_t* place = places + omp_get_thread_num() * atOnce;
     alignas(64) float sums[4 * kSide * kSide];
+    if (fill) {
 #pragma omp for schedule(static)
-    for (std::int64_t panel = 0; panel < panels; panel++) pack(panel, b);
+      for (std::int64_t panel = 0; panel < panels; panel++) pack(panel, b);
+    }
     configure();
 #pragma omp for schedule(static)
     for (std::int64_t block = 0; block < (total + atOnce - 1) / atOnce; block++) {
@@ -239,18 +247,40 @@ SECATEUR_INLINE Lattice backwardLattice(const Shape& s, std::int64_t a, std::int
   return l;
 }
 
-static inline void convForward(const Shape& s, const bf16* x, const bf16* w, const float* bias, bf16* y) {
+static inline void convForward(const Shape& s, const bf16* x, const bf16* w, const float* bias, bf16* y,
+                               Packed weights) {
   const Lattice l = forwardLattice(s);
-  convolve(x, l, bias, y, s.out, [&](std::int64_t panel, char* to) { packForward(w, s, l, panel, to); });
+  convolve(x, l, bias, y, s.out, weights, [&](std::int64_t panel, char* to) { packForward(w, s, l, panel, to); });
+}
+
+/// What the order of packed weights depends on, and their size.
+static inline Layout forwardLayout(const Shape& s) {
+  return {static_cast<std::size_t>(packedBytes(forwardLattice(s), s.out)), true, {s.out, s.kernelH, s.kernelW, s.in}};
+}
+
+/// Calls each(lattice) for the parts of the image that meet different taps.
+template <class Each>
+SECATEUR_INLINE void backwardLattices(const Shape& s, const Each& each) {
+  for (std::int64_t a = 0; a < smaller(s.strideH, s.height); a++)
+    for (std::int64_t b = 0; b < smaller(s.strideW, s.width); b++) each(backwardLattice(s, a, b));
+}
+
+static inline Layout backwardLayout(const Shape& s) {
+  std::int64_t bytes = 0;
+  backwardLattices(s, [&](const Lattice& l) { bytes += packedBytes(l, s.in); });
+  return {static_cast<std::size_t>(bytes),
+          true,
+          {s.out, s.kernelH, s.kernelW, s.in, s.strideH, s.strideW, s.padTop, s.padLeft, s.dilationH, s.dilationW,
+           smaller(s.strideH, s.height), smaller(s.strideW, s.width)}};
 }
 
 /// Where a stride passes pixels by there is no tap, and the sum is over nothing: zero.
-static inline void convBackwardData(const Shape& s, const bf16* dy, const bf16* w, bf16* dx) {
-  for (std::int64_t a = 0; a < smaller(s.strideH, s.height); a++)
-    for (std::int64_t b = 0; b < smaller(s.strideW, s.width); b++) {
-      const Lattice l = backwardLattice(s, a, b);
-      convolve(dy, l, nullptr, dx, s.in, [&](std::int64_t panel, char* to) { packBackward(w, s, l, panel, to); });
-    }
+static inline void convBackwardData(const Shape& s, const bf16* dy, const bf16* w, bf16* dx, Packed weights) {
+  backwardLattices(s, [&](const Lattice& l) {
+    convolve(dy, l, nullptr, dx, s.in, weights,
+             [&](std::int64_t panel, char* to) { packBackward(w, s, l, panel, to); });
+    if (weights.data != nullptr) weights.data = static_cast<char*>(weights.data) + packedBytes(l, s.in);
+  });
 }
 
 /// 16 channels of dy for 32 pixels, turned: a tile of A, whose rows are channels. Pixels from `count` on are zeros.

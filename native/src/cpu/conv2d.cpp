@@ -68,7 +68,7 @@ SECATEUR_INLINE void convolve(const Args& a) {
   }
 #ifdef SECATEUR_AMX
   if (a.x.dtype == DType::bf16 && amx::forwardPays(s))
-    return amx::convForward(s, a.x.template as<bf16>(), a.weight.template as<bf16>(), bias, a.y.template as<bf16>());
+    return amx::convForward(s, a.x.template as<bf16>(), a.weight.template as<bf16>(), bias, a.y.template as<bf16>(), a.packed);
 #endif
   withFloat(a.x.dtype, [&](auto tag) {
     using T = decltype(tag);
@@ -93,6 +93,16 @@ KERNEL(conv2dRelu, F32 | BF16)(const Conv2dReluArgs& a) {
   });
 }
 
+LAYOUT(conv2d)(const Conv2dArgs& a) {
+#ifdef SECATEUR_AMX
+  const onednn::ConvShape s = shapeOf(a, a.x, a.weight);
+  if (a.x.dtype == DType::bf16 && amx::forwardPays(s)) return amx::forwardLayout(s);
+#else
+  static_cast<void>(a);
+#endif
+  return {};
+}
+
 KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
   const onednn::ConvShape s = shapeOf(a, a.dx, a.weight);
   if (a.dx.size() == 0) return;
@@ -106,12 +116,22 @@ KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
   }
 #ifdef SECATEUR_AMX
   if (a.g.dtype == DType::bf16 && amx::backwardDataPays(s))
-    return amx::convBackwardData(s, a.g.as<bf16>(), a.weight.as<bf16>(), a.dx.as<bf16>());
+    return amx::convBackwardData(s, a.g.as<bf16>(), a.weight.as<bf16>(), a.dx.as<bf16>(), a.packed);
 #endif
   withFloat(a.g.dtype, [&](auto tag) {
     using T = decltype(tag);
     onednn::convBackwardData<T>(s, a.g.as<T>(), a.weight.as<T>(), a.dx.as<T>());
   });
+}
+
+LAYOUT(conv2dGradInput)(const Conv2dGradInputArgs& a) {
+#ifdef SECATEUR_AMX
+  const onednn::ConvShape s = shapeOf(a, a.dx, a.weight);
+  if (a.g.dtype == DType::bf16 && !empty(s) && amx::backwardDataPays(s)) return amx::backwardLayout(s);
+#else
+  static_cast<void>(a);
+#endif
+  return {};
 }
 
 KERNEL(conv2dGradWeight, F32 | BF16)(const Conv2dGradWeightArgs& a) {

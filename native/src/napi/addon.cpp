@@ -72,11 +72,23 @@ template <class Args>
 struct Refreshes<Args, std::void_t<decltype(std::declval<Args&>().refresh(std::declval<Decoder&>()))>>
     : std::true_type {};
 
+template <class Args, class = void>
+struct Packs : std::false_type {};
+template <class Args>
+struct Packs<Args, std::void_t<decltype(std::declval<Args&>().packed)>> : std::true_type {};
+
 template <class Op>
 class OpTask final : public RefreshableTask {
  public:
   OpTask(std::uint32_t id, Device& device, Decoder& decoder)
-      : id_(id), device_(device), args_(Op::Args::decode(decoder)) {}
+      : id_(id), device_(device), args_(Op::Args::decode(decoder)) {
+    if constexpr (Packs<typename Op::Args>::value) {
+      if (decoder.nothingToDo()) return;
+      Layout layout = device.layout(id, &args_);
+      layout.op = id;
+      if (layout.bytes > 0) args_.packed = decoder.packed(layout);
+    }
+  }
   void run() override { device_.run(id_, &args_); }
   const char* name() const override { return opName(id_); }
   const void* args() const override { return &args_; }
@@ -214,6 +226,8 @@ Napi::Value memoryStats(const Napi::CallbackInfo& info) {
   set("cached", s.cached);
   set("reserved", s.live + s.cached + device.scratchBytes());
   set("limit", s.limit);
+  set("packed", device.packing().bytes);
+  set("reorders", device.packing().reorders);
   set("tensors", handles().alive());
   set("allocations", s.allocations);
   set("systemAllocations", s.systemAllocations);
@@ -229,6 +243,11 @@ Napi::Value setLimit(const Napi::CallbackInfo& info) {
   const double bytes = info[1].As<Napi::Number>().DoubleValue();
   if (!(bytes > 0)) throw Error("ERR_ARGUMENT", "memory.setLimit needs a number of bytes above 0.");
   deviceArgument(info[0]).allocator().setLimit(static_cast<std::size_t>(bytes));
+  return info.Env().Undefined();
+}
+
+Napi::Value setPacking(const Napi::CallbackInfo& info) {
+  deviceArgument(info[0]).packing().on = info[1].As<Napi::Boolean>().Value();
   return info.Env().Undefined();
 }
 
@@ -311,6 +330,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("memoryStats", guard<memoryStats>);
   add("resetPeak", guard<resetPeak>);
   add("setLimit", guard<setLimit>);
+  add("setPacking", guard<setPacking>);
   add("emptyCache", guard<emptyCache>);
   add("setThreads", guard<setThreads>);
   add("info", guard<describe>);

@@ -22,9 +22,37 @@ class Decoder {
     return h == 0 ? View{} : handles().view(h);
   }
 
+  // An input that the op overwrites.
+  View inout() {
+    const Handle h = handle();
+    handles().written(h);
+    return handles().view(h);
+  }
+
+  View optionalInout() {
+    const Handle h = handle();
+    if (h == 0) return {};
+    handles().written(h);
+    return handles().view(h);
+  }
+
+  // An input that the kernel may read in a layout of its own.
+  View packable() {
+    packable_ = handle();
+    return handles().view(packable_);
+  }
+
+  Packed packed(const Layout& layout) const { return handles().packed(packable_, layout); }
+
   List<View> tensors() {
     List<View> list(count());
     for (std::size_t i = 0; i < list.size(); i++) list[i] = tensor();
+    return list;
+  }
+
+  List<View> inouts() {
+    List<View> list(count());
+    for (std::size_t i = 0; i < list.size(); i++) list[i] = inout();
     return list;
   }
 
@@ -58,6 +86,7 @@ class Decoder {
     if (mode == 2) {
       const Handle h = handle();
       made_.push_back(h);
+      handles().written(h);
       elements_ += handles().view(h).size();
       return handles().view(h);
     }
@@ -121,6 +150,7 @@ class Decoder {
   std::size_t length_;
   Device& device_;
   std::size_t at_ = 0;
+  Handle packable_ = 0;
   std::vector<Handle> made_;
   std::vector<Handle> created_;
   std::int64_t elements_ = 0;

@@ -79,6 +79,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   const DType from = dtypeArgument(info[2]);
   checkLength(host, from, v);
   const auto size = static_cast<std::size_t>(v.size());
+  handles().written(handle);
   handles().device(handle).upload(v.data, size * bytesOf(v.dtype), false,
                                   [&](void* to) { convert(to, v.dtype, host.data, from, size); });
   return info.Env().Undefined();

@@ -22,7 +22,7 @@ struct AdamArgs {
   bool accumulate;
   template <class D>
   static AdamArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
+    return {d.inouts(), d.tensors(), d.inouts(), d.inouts(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {

@@ -23,7 +23,7 @@ struct BatchNormArgs {
   View rstd;
   template <class D>
   static BatchNormArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.boolean(), d.real(), d.real(), d.boolean(), d.boolean(), d.output(), d.output(), d.output()};
+    return {d.tensor(), d.tensor(), d.tensor(), d.inout(), d.inout(), d.boolean(), d.real(), d.real(), d.boolean(), d.boolean(), d.output(), d.output(), d.output()};
   }
 };
 namespace ops {
@@ -48,7 +48,7 @@ struct BatchNormAddReluArgs {
   View rstd;
   template <class D>
   static BatchNormAddReluArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.tensor(), d.boolean(), d.real(), d.real(), d.boolean(), d.output(), d.output(), d.output()};
+    return {d.tensor(), d.tensor(), d.tensor(), d.inout(), d.inout(), d.tensor(), d.boolean(), d.real(), d.real(), d.boolean(), d.output(), d.output(), d.output()};
   }
 };
 namespace ops {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/layout.h"
 #include "core/view.h"
 
 namespace secateur {
@@ -19,9 +20,10 @@ struct Conv2dArgs {
   Precision precision;
   bool accumulate;
   View y;
+  Packed packed = {};
   template <class D>
   static Conv2dArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.optional(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.boolean(), d.output()};
+    return {d.tensor(), d.packable(), d.optional(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.boolean(), d.output()};
   }
 };
 namespace ops {
@@ -42,9 +44,10 @@ struct Conv2dGradInputArgs {
   List<std::int64_t> shape;
   bool accumulate;
   View dx;
+  Packed packed = {};
   template <class D>
   static Conv2dGradInputArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.integers(), d.boolean(), d.output()};
+    return {d.tensor(), d.packable(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.integers(), d.boolean(), d.output()};
   }
 };
 namespace ops {

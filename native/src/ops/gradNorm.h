@@ -14,7 +14,7 @@ struct ClipGradsArgs {
   bool accumulate;
   template <class D>
   static ClipGradsArgs decode(D& d) {
-    return {d.tensor(), d.tensors(), d.real(), d.boolean()};
+    return {d.tensor(), d.inouts(), d.real(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/layout.h"
 #include "core/view.h"
 
 namespace secateur {
@@ -15,9 +16,10 @@ struct MatmulArgs {
   bool transB;
   bool accumulate;
   View c;
+  Packed packed = {};
   template <class D>
   static MatmulArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.optional(), d.boolean(), d.boolean(), d.boolean(), d.output()};
+    return {d.tensor(), d.packable(), d.optional(), d.boolean(), d.boolean(), d.boolean(), d.output()};
   }
 };
 namespace ops {

@@ -30,7 +30,7 @@ struct PdpAdamStepArgs {
   bool accumulate;
   template <class D>
   static PdpAdamStepArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.optional(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.integers(), d.boolean()};
+    return {d.inouts(), d.tensors(), d.inouts(), d.inouts(), d.inouts(), d.inout(), d.inout(), d.optionalInout(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.integers(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {
@@ -70,7 +70,7 @@ struct PdpSgdStepArgs {
   bool accumulate;
   template <class D>
   static PdpSgdStepArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensor(), d.tensor(), d.optional(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
+    return {d.inouts(), d.tensors(), d.inouts(), d.inouts(), d.inout(), d.inout(), d.optionalInout(), d.optional(), d.boolean(), d.real(), d.real(), d.real(), d.real(), d.real(), d.integers(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {

@@ -21,7 +21,7 @@ struct RmspropArgs {
   bool accumulate;
   template <class D>
   static RmspropArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.tensors(), d.real(), d.real(), d.real(), d.real(), d.real(), d.boolean()};
+    return {d.inouts(), d.tensors(), d.inouts(), d.inouts(), d.inouts(), d.real(), d.real(), d.real(), d.real(), d.real(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {

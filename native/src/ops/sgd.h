@@ -18,7 +18,7 @@ struct SgdArgs {
   bool accumulate;
   template <class D>
   static SgdArgs decode(D& d) {
-    return {d.tensors(), d.tensors(), d.tensors(), d.boolean(), d.real(), d.real(), d.real(), d.boolean()};
+    return {d.inouts(), d.tensors(), d.inouts(), d.boolean(), d.real(), d.real(), d.real(), d.boolean()};
   }
   template <class D>
   void refresh(D& d) {

@@ -16,7 +16,7 @@ struct ThresholdArgs {
   View counts;
   template <class D>
   static ThresholdArgs decode(D& d) {
-    return {d.tensors(), d.optional(), d.integers(), d.boolean(), d.output(), d.output()};
+    return {d.tensors(), d.optionalInout(), d.integers(), d.boolean(), d.output(), d.output()};
   }
   template <class D>
   void refresh(D& d) {

@@ -1,11 +1,10 @@
-// Matrix products through oneDNN, which chooses its instructions itself: compiled once.
+// Matrix products: bf16 with one matrix B through tiles where the processor has them, everything else through oneDNN.
 #include "ops/matmul.h"
-
-#include "core/kernel.h"
-#include "cpu/dnnl/engine.h"
+#include "cpu/amxMatmul.h"
 #include "cpu/dnnl/gemm.h"
+#include "cpu/parallel.h"
 
-namespace secateur {
+namespace secateur::SECATEUR_ISA {
 
 namespace {
 
@@ -29,8 +28,11 @@ std::int64_t matrixOf(const View& v, const View& c, std::int64_t q) {
   return at;
 }
 
+// Whether B is the same for all: the rows of all A's then are the rows of one product.
+bool oneB(const MatmulArgs& s) { return batchOf(s.a) == batchOf(s.c) && batchOf(s.b) == 1 && !s.transA; }
+
 // Calls product(shape, a, b, c) as few times as the layout allows: once where the matrices lie one behind the other in
-// both operands, and once where B is the same for all, since the rows of all A's then are the rows of one.
+// both operands, and once where B is the same for all.
 template <class T, class Product>
 void eachProduct(const MatmulArgs& s, const Product& product) {
   GemmShape shape;
@@ -42,7 +44,7 @@ void eachProduct(const MatmulArgs& s, const Product& product) {
   const std::int64_t batch = batchOf(s.c), ofA = batchOf(s.a), ofB = batchOf(s.b);
   const T* a = s.a.as<T>();
   const T* b = s.b.as<T>();
-  if (ofA == batch && ofB == 1 && !s.transA) {
+  if (oneB(s)) {
     shape.rows *= batch;
     product(shape, a, b, 0);
   } else if (ofA == batch && ofB == batch) {
@@ -74,13 +76,26 @@ void multiply(const MatmulArgs& s) {
   });
 }
 
+#ifdef SECATEUR_AMX
+amx::Product tiles(const MatmulArgs& s) { return {s.c.size() / s.c.back(1), s.c.back(1), s.a.back(1), s.transB}; }
+
+amx::Way wayOf(const MatmulArgs& s) {
+  if (s.c.dtype != DType::bf16 || s.c.size() == 0 || !oneB(s)) return amx::Way::none;
+  return amx::wayOf(tiles(s));
+}
+#endif
+
 void multiplyLow(const MatmulArgs& s) {
   bf16* c = s.c.as<bf16>();
   float* bias = nullptr;
   if (s.bias.present) {
     bias = scratch<float>(s.bias.size());
-    onednn::widen(s.bias.as<bf16>(), bias, s.bias.size());
+    for (std::int64_t i = 0; i < s.bias.size(); i++) bias[i] = toFloat(s.bias.as<bf16>()[i]);
   }
+#ifdef SECATEUR_AMX
+  if (wayOf(s) != amx::Way::none)
+    return amx::multiply(tiles(s), s.a.as<bf16>(), s.b.as<bf16>(), bias, c, s.accumulate, s.packed);
+#endif
   if (!s.accumulate) {
     eachProduct<bf16>(s, [&](const GemmShape& shape, const bf16* a, const bf16* b, std::int64_t at) {
       onednn::gemm(shape, a, b, bias, c + at);
@@ -90,13 +105,12 @@ void multiplyLow(const MatmulArgs& s) {
   // The sum with what is there is taken in f32 and rounded once.
   const std::int64_t size = s.c.size();
   auto* product = scratch<float>(size);
-  auto* before = scratch<float>(size);
   eachProduct<bf16>(s, [&](const GemmShape& shape, const bf16* a, const bf16* b, std::int64_t at) {
     onednn::gemm(shape, a, b, bias, product + at);
   });
-  onednn::widen(c, before, size);
-  for (std::int64_t i = 0; i < size; i++) product[i] += before[i];
-  onednn::narrow(product, c, size);
+  parallelFor(size, parallelGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; i++) c[i] = toBf16(product[i] + toFloat(c[i]));
+  });
 }
 
 }  // namespace
@@ -112,4 +126,13 @@ KERNEL(matmul, F32 | BF16)(const MatmulArgs& s) {
   }
 }
 
-}  // namespace secateur
+LAYOUT(matmul)(const MatmulArgs& s) {
+#ifdef SECATEUR_AMX
+  if (wayOf(s) == amx::Way::packed) return amx::layoutOf(tiles(s));
+#else
+  static_cast<void>(s);
+#endif
+  return {};
+}
+
+}  // namespace secateur::SECATEUR_ISA
