@@ -14,6 +14,13 @@ export interface Stamp {
   viewed: boolean;
 }
 
+/** The values of a tensor in bf16, and the version they were taken from. */
+export interface LowCopy {
+  readonly copy: Tensor<'bf16'>;
+  readonly stamp: Stamp;
+  readonly version: number;
+}
+
 /** What the tape hangs on a tensor: the node that made it. */
 export interface GradNode {
   release(): void;
@@ -112,6 +119,8 @@ export class Tensor<D extends DType = DType> {
   grad: Tensor<D> | undefined = undefined;
   /** Memory set aside for the gradient (a range of an arena); `grad` then is this tensor. */
   gradSlot: Tensor<D> | undefined = undefined;
+  /** Kept by autocast for a tensor that lasts. */
+  lowCopy: LowCopy | undefined = undefined;
 
   constructor(cell: Cell, dtype: D, shape: Shape, device: Device) {
     this.cell = cell;
@@ -122,6 +131,11 @@ export class Tensor<D extends DType = DType> {
 
   get device(): Device {
     return this.#device;
+  }
+
+  /** Whether the tensor is there to be used again and again, as a parameter is: copies of it are worth keeping. */
+  get lasts(): boolean {
+    return false;
   }
 
   get rank(): number {
@@ -153,10 +167,17 @@ export class Tensor<D extends DType = DType> {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.dropCopy();
     backstop.unregister(this);
     this.cell.release();
     this.gradNode?.release();
     this.gradNode = undefined;
+  }
+
+  /** Frees the copy that autocast keeps. */
+  dropCopy(): void {
+    this.lowCopy?.copy.dispose();
+    this.lowCopy = undefined;
   }
 
   [Symbol.dispose](): void {
@@ -184,6 +205,7 @@ export class Tensor<D extends DType = DType> {
 
   /** Moves the tensor onto another storage of the same size (a range of an arena). The values there become its own. */
   rebase(cell: Cell, device: Device = this.#device): void {
+    this.dropCopy();
     backstop.unregister(this);
     this.cell.release();
     this.cell = cell;

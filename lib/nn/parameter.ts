@@ -28,6 +28,10 @@ export class Parameter extends Tensor<'f32'> {
     this.fileAxes = fileAxes;
   }
 
+  override get lasts(): boolean {
+    return true;
+  }
+
   effective(): Tensor {
     return this.transform === undefined ? this : this.transform.effective(this);
   }
