@@ -30,5 +30,6 @@ export function benchImport(rounds: number): Row {
     ratio: null,
     peakBytes: null,
     peerPeakBytes: null,
+    reorders: null,
   };
 }

@@ -5,7 +5,7 @@ import { tensor } from '../lib/core/create.js';
 import { type costOf, countOperations } from '../lib/core/cost.js';
 import { isFloat } from '../lib/core/dtype.js';
 import { scope } from '../lib/core/lifetime.js';
-import { synchronize } from '../lib/core/memory.js';
+import { memory, synchronize } from '../lib/core/memory.js';
 import { run, runAny } from '../lib/core/run.js';
 import type { Shape } from '../lib/core/shape.js';
 import type { Tensor } from '../lib/core/tensor.js';
@@ -13,27 +13,9 @@ import type { AnyOp, OpCase } from '../lib/core/op.js';
 import { copy_, randn, zeros, threshold, thresholdRow, pdpWeight, matmul, exp } from '../lib/index.js';
 import { pdpWeightGradOp } from '../lib/ops/pdpWeight.js';
 import { type CaseData, caseInputs, loadStems } from '../test/ops/specs.js';
+import { interleave, time } from './interleave.js';
+import { layoutRows } from './layouts.js';
 import { type Row, median } from './row.js';
-
-/** Milliseconds of a call, the device's work included. */
-function time(call: () => void): number {
-  const start = performance.now();
-  scope(() => noGrad(call));
-  synchronize();
-  return performance.now() - start;
-}
-
-/** Medians of calls that take turns, after two rounds that do not count. */
-function interleave(rounds: number, calls: readonly (() => void)[]): number[] {
-  const times: number[][] = calls.map(() => []);
-  for (let r = -2; r < rounds; r++) {
-    calls.forEach((call, i) => {
-      const ms = time(call);
-      if (r >= 0) (times[i] as number[]).push(ms);
-    });
-  }
-  return times.map(median);
-}
 
 interface Limits {
   copy: () => void;
@@ -56,7 +38,15 @@ function limits(): Limits {
   };
 }
 
-const absent = { peer: null, peerMs: null, ratio: null, peakBytes: null, peerPeakBytes: null, batch: null } as const;
+const absent = {
+  peer: null,
+  peerMs: null,
+  ratio: null,
+  peakBytes: null,
+  peerPeakBytes: null,
+  batch: null,
+  reorders: null,
+} as const;
 
 function opRow(op: AnyOp, one: OpCase, dtype: 'f32' | 'bf16' | 'i32', limit: Limits, rounds: number): Row {
   const inputs: Record<string, Tensor | Tensor[] | undefined> = {};
@@ -66,7 +56,9 @@ function opRow(op: AnyOp, one: OpCase, dtype: 'f32' | 'bf16' | 'i32', limit: Lim
   const call = (): void =>
     void runAny(op, inputs, (one.attrs ?? {}) as Record<string, unknown>, { scalars: (one.scalars ?? {}) as never });
   const cost = scope(() => noGrad(() => countOperations(call).costs[0])) as ReturnType<typeof costOf>;
+  const before = memory.stats().reorders;
   const [ms, copyMs, gemmMs] = interleave(rounds, [call, limit.copy, limit.gemm]) as [number, number, number];
+  const reorders = (memory.stats().reorders - before) / (rounds + 2);
   const gbs = limit.copyBytes / copyMs / 1e6;
   const gflops = limit.gemmFlops / gemmMs / 1e6;
   const bytesShare = cost.bytes / ms / 1e6 / gbs;
@@ -84,6 +76,7 @@ function opRow(op: AnyOp, one: OpCase, dtype: 'f32' | 'bf16' | 'i32', limit: Lim
     limit: compute ? gflops : gbs,
     share: compute ? flopsShare : bytesShare,
     ...absent,
+    reorders,
   };
 }
 
@@ -179,6 +172,7 @@ function callRow(rounds: number): Row {
 export async function* benchOps(filter: string, rounds: number): AsyncGenerator<Row> {
   const limit = limits();
   if ('one call from JavaScript'.includes(filter)) yield callRow(rounds);
+  yield* layoutRows(filter, rounds);
   for (const row of pruningRows(limit, rounds)) if (row.name.includes(filter)) yield row;
   for (const { ops } of await loadStems()) {
     for (const op of ops) {

@@ -20,6 +20,8 @@ export interface Row {
   /** Growth of resident memory over the steps, each side in a process of its own. */
   readonly peakBytes: number | null;
   readonly peerPeakBytes: number | null;
+  /** How often a weight was brought into another order, a call or step. */
+  readonly reorders: number | null;
 }
 
 export function median(values: readonly number[]): number {
@@ -48,6 +50,7 @@ const columns: readonly [string, number, (r: Row) => string][] = [
   ['ratio', 7, (r) => short(r.ratio)],
   ['peak', 10, (r) => mib(r.peakBytes)],
   ['peer peak', 10, (r) => mib(r.peerPeakBytes)],
+  ['reorders', 9, (r) => short(r.reorders)],
 ];
 
 export const heading = (): string => columns.map(([name, width]) => name.padEnd(width)).join(' ');

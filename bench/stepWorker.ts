@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { autocast } from '../lib/autograd/autocast.js';
-import { crossEntropy, manualSeed, randn, scope, synchronize, tensor } from '../lib/index.js';
+import { crossEntropy, manualSeed, memory, randn, scope, synchronize, tensor } from '../lib/index.js';
 import { SGD } from '../lib/optim/index.js';
 import { resnet18, resnet20 } from '../src/models/index.js';
 import { pruneEveryStep } from './prunedStep.js';
@@ -45,8 +45,10 @@ const before = resident('VmRSS');
 console.log(JSON.stringify({ ready: true }));
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === 'quit') break;
+  const reorders = memory.stats().reorders;
   const start = performance.now();
   step();
-  console.log(JSON.stringify({ ms: performance.now() - start }));
+  const ms = performance.now() - start;
+  console.log(JSON.stringify({ ms, reorders: memory.stats().reorders - reorders }));
 }
 console.log(JSON.stringify({ peakBytes: resident('VmHWM') - before }));

@@ -70,12 +70,16 @@ export async function* benchSteps(filter: string, rounds: number, python: string
       await dense?.read();
       for (const { side } of peers) await side.read();
       const times: number[] = [];
+      const counts: number[] = [];
       const denseTimes: number[] = [];
       const peerTimes = peers.map((): number[] => []);
       const warmup = 3;
       for (let r = -warmup; r < rounds; r++) {
-        const { ms } = await ours.ask('step');
-        if (r >= 0) times.push(ms as number);
+        const { ms, reorders } = await ours.ask('step');
+        if (r >= 0) {
+          times.push(ms as number);
+          counts.push(reorders as number);
+        }
         const plain = (await dense?.ask('step'))?.['ms'];
         if (r >= 0 && plain !== undefined) denseTimes.push(plain);
         for (const [i, { side }] of peers.entries()) {
@@ -106,6 +110,7 @@ export async function* benchSteps(filter: string, rounds: number, python: string
         ratio: peerMs === null ? null : peerMs / ms,
         peakBytes: peakBytes as number,
         peerPeakBytes: peerPeak,
+        reorders: median(counts),
       };
     } finally {
       ours.close();
