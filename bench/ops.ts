@@ -13,7 +13,7 @@ import type { AnyOp, OpCase } from '../lib/core/op.js';
 import { copy_, randn, zeros, threshold, thresholdRow, pdpWeight, matmul, exp } from '../lib/index.js';
 import { pdpWeightGradOp } from '../lib/ops/pdpWeight.js';
 import { type CaseData, caseInputs, loadStems } from '../test/ops/specs.js';
-import { interleave, time } from './interleave.js';
+import { interleave } from './interleave.js';
 import { layoutRows } from './layouts.js';
 import { type Row, median } from './row.js';
 

@@ -148,6 +148,7 @@ export const conv2dReluOp = defineOp({
   outputs: { y: 'diff' },
   attrs,
   saves: ['x', 'weight', 'y'],
+  layouts: 'weight',
   cast: 'low',
   shapes: ({ x, weight, bias }, geometry) => ({ y: convolvedShape('conv2dRelu', x, weight, bias, geometry) }),
   backward: ({ saved: { x, weight, y }, attrs: geometry, grads: { y: g } }) =>

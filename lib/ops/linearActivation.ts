@@ -85,6 +85,7 @@ export const linearGeluOp = defineOp({
   outputs: { y: 'diff', z: 'saved?' },
   attrs: { approximate: geluOp.attrs.approximate, keep: 'bool' },
   saves: ['x', 'weight', 'bias', 'z'],
+  layouts: 'weight',
   cast: 'low',
   shapes({ x, weight, bias }, { keep }) {
     const y = outputShape('linearGelu', x, weight, bias);
@@ -123,6 +124,7 @@ export const linearReluOp = defineOp({
   inputs,
   outputs: { y: 'diff' },
   saves: ['x', 'weight', 'y'],
+  layouts: 'weight',
   cast: 'low',
   shapes: ({ x, weight, bias }) => ({ y: outputShape('linearRelu', x, weight, bias) }),
   backward({ saved: { x, weight, y }, grads: { y: g } }) {

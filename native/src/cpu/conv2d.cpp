@@ -68,12 +68,24 @@ SECATEUR_INLINE void convolve(const Args& a) {
   }
 #ifdef SECATEUR_AMX
   if (a.x.dtype == DType::bf16 && amx::forwardPays(s))
-    return amx::convForward(s, a.x.template as<bf16>(), a.weight.template as<bf16>(), bias, a.y.template as<bf16>(), a.packed);
+    return amx::convForward(s, a.x.template as<bf16>(), a.weight.template as<bf16>(), bias, a.y.template as<bf16>(),
+                            a.packed);
 #endif
   withFloat(a.x.dtype, [&](auto tag) {
     using T = decltype(tag);
     onednn::convForward<T>(s, a.x.template as<T>(), a.weight.template as<T>(), bias, a.y.template as<T>());
   });
+}
+
+template <class Args>
+SECATEUR_INLINE Layout weightLayout(const Args& a) {
+#ifdef SECATEUR_AMX
+  const onednn::ConvShape s = shapeOf(a, a.x, a.weight);
+  if (a.x.dtype == DType::bf16 && amx::forwardPays(s)) return amx::forwardLayout(s);
+#else
+  static_cast<void>(a);
+#endif
+  return {};
 }
 
 }  // namespace
@@ -93,15 +105,8 @@ KERNEL(conv2dRelu, F32 | BF16)(const Conv2dReluArgs& a) {
   });
 }
 
-LAYOUT(conv2d)(const Conv2dArgs& a) {
-#ifdef SECATEUR_AMX
-  const onednn::ConvShape s = shapeOf(a, a.x, a.weight);
-  if (a.x.dtype == DType::bf16 && amx::forwardPays(s)) return amx::forwardLayout(s);
-#else
-  static_cast<void>(a);
-#endif
-  return {};
-}
+LAYOUT(conv2d)(const Conv2dArgs& a) { return weightLayout(a); }
+LAYOUT(conv2dRelu)(const Conv2dReluArgs& a) { return weightLayout(a); }
 
 KERNEL(conv2dGradInput, F32 | BF16)(const Conv2dGradInputArgs& a) {
   const onednn::ConvShape s = shapeOf(a, a.dx, a.weight);

@@ -91,9 +91,10 @@ struct Conv2dReluArgs {
   Precision precision;
   bool accumulate;
   View y;
+  Packed packed = {};
   template <class D>
   static Conv2dReluArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.optional(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.boolean(), d.output()};
+    return {d.tensor(), d.packable(), d.optional(), d.integers(), d.integers(), d.integers(), d.integer(), static_cast<Precision>(d.integer()), d.boolean(), d.output()};
   }
 };
 namespace ops {

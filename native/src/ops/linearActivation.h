@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/layout.h"
 #include "core/view.h"
 
 namespace secateur {
@@ -17,9 +18,10 @@ struct LinearGeluArgs {
   bool accumulate;
   View y;
   View z;
+  Packed packed = {};
   template <class D>
   static LinearGeluArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.optional(), static_cast<Approximate>(d.integer()), d.boolean(), d.boolean(), d.output(), d.output()};
+    return {d.tensor(), d.packable(), d.optional(), static_cast<Approximate>(d.integer()), d.boolean(), d.boolean(), d.output(), d.output()};
   }
 };
 namespace ops {
@@ -34,9 +36,10 @@ struct LinearReluArgs {
   View bias;
   bool accumulate;
   View y;
+  Packed packed = {};
   template <class D>
   static LinearReluArgs decode(D& d) {
-    return {d.tensor(), d.tensor(), d.optional(), d.boolean(), d.output()};
+    return {d.tensor(), d.packable(), d.optional(), d.boolean(), d.output()};
   }
 };
 namespace ops {
