@@ -1,12 +1,12 @@
 // One piece of the kernel bench in a process of its own: `kernelWorker WORK CALLS` makes that many calls (the simulated
-// GPU writes what they did when the process ends), `kernelWorker WORK time` answers with the microseconds of one call,
-// `kernelWorker step MODEL MODE CALLS` makes training steps.
+// GPU writes what they did when the process ends), `kernelWorker WORK time|peer SCALE ROUNDS` answers with the
+// microseconds of one call of the work or of its peer, `kernelWorker step MODEL MODE CALLS` makes training steps.
 import { synchronize, scope, manualSeed, randn, tensor, crossEntropy } from '../lib/index.js';
 import { SGD } from '../lib/optim/index.js';
 import { resnet18, resnet20, resnet50 } from '../src/models/index.js';
 import { work } from './kernelWork.js';
-import { median } from './row.js';
 import { pruneEveryStep } from './prunedStep.js';
+import { timeCall } from './timeCall.js';
 
 manualSeed(0);
 const [what = '', ...rest] = process.argv.slice(2);
@@ -33,21 +33,14 @@ if (what === 'step') {
 } else {
   const one = work.find((w) => w.name === what);
   if (one === undefined) throw new Error(`no work is called ${what}`);
-  const call = one.make();
-  synchronize('cuda');
-  if (rest[0] === 'time') {
-    // Launches are queued back to back, so that the time between them is the device's.
-    const batch = 50;
-    const times: number[] = [];
-    for (let r = -3; r < 21; r++) {
-      const start = performance.now();
-      for (let i = 0; i < batch; i++) scope(call);
-      synchronize('cuda');
-      if (r >= 0) times.push(((performance.now() - start) / batch) * 1000);
-    }
-    console.log(JSON.stringify({ microseconds: median(times) }));
+  const [how = '', scale = '', rounds = ''] = rest;
+  if (how === 'time' || how === 'peer') {
+    const make = how === 'time' ? one.make : one.peer?.make;
+    if (make === undefined) throw new Error(`${what} has no peer`);
+    console.log(JSON.stringify({ microseconds: timeCall(make(Number(scale)), Number(rounds)) }));
   } else {
-    for (let i = 0; i < Number(rest[0]); i++) scope(call);
+    const call = one.make(1);
+    for (let i = 0; i < Number(how); i++) scope(call);
     synchronize('cuda');
   }
 }

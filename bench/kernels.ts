@@ -8,33 +8,11 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SecateurError } from '../lib/core/errors.js';
 import { packageRoot } from '../lib/core/native.js';
-import { type Work, work } from './kernelWork.js';
+import type { Work } from './callWork.js';
+import { type KernelRow, absent } from './kernelRow.js';
+import { work } from './kernelWork.js';
 import { type KernelCode, builtKernels } from './machineCode.js';
 import { occupancy } from './occupancy.js';
-
-/** Null: not known, or it makes no sense here. */
-export interface KernelRow {
-  readonly bench: 'kernels';
-  /** A kernel; or, where a piece of work needs several, what they do together. */
-  readonly kernel: string;
-  /** The piece of work in which it was counted. */
-  readonly work: string | null;
-  readonly arch: string | null;
-  readonly registers: number | null;
-  readonly spillBytes: number | null;
-  /** Of a block: static, and what was asked for at launch. */
-  readonly sharedBytes: number | null;
-  readonly occupancy: number | null;
-  readonly loadBits: number | null;
-  readonly storeBits: number | null;
-  /** Unique bytes of global memory read and written, an element. */
-  readonly bytesPerElement: number | null;
-  readonly floorBytes: number | null;
-  /** floorBytes / bytesPerElement. */
-  readonly share: number | null;
-  readonly launches: number | null;
-  readonly microseconds: number | null;
-}
 
 /** What the simulated GPU counted of one kernel. */
 export interface Counted {
@@ -44,6 +22,7 @@ export interface Counted {
   readonly sharedBytes: number;
   readonly uniqueRead: number;
   readonly uniqueWritten: number;
+  readonly refetched: number;
 }
 
 const simulator = join(packageRoot(), 'build-gpusim/libcuda.so.1');
@@ -63,6 +42,7 @@ function simulate(args: readonly string[], settings: Readonly<Record<string, str
       SECATEUR_LIBCUDA: simulator,
       SECATEUR_GPUSIM_COUNTERS: file,
       SECATEUR_GPUSIM_RACES: '0',
+      SECATEUR_CUDA_LIBRARIES: 'none',
       ...settings,
     };
     callWorker(args, env);
@@ -95,27 +75,21 @@ export function countOneCall(args: readonly string[], settings: Readonly<Record<
         launches: b.launches - (a?.launches ?? 0),
         uniqueRead: b.uniqueRead - (a?.uniqueRead ?? 0),
         uniqueWritten: b.uniqueWritten - (a?.uniqueWritten ?? 0),
+        refetched: b.refetched - (a?.refetched ?? 0),
       };
     })
     .filter((c) => c.launches > 0);
 }
 
-const absent = {
-  bench: 'kernels',
-  work: null,
-  arch: null,
-  registers: null,
-  spillBytes: null,
-  sharedBytes: null,
-  occupancy: null,
-  loadBits: null,
-  storeBits: null,
-  bytesPerElement: null,
-  floorBytes: null,
-  share: null,
-  launches: null,
-  microseconds: null,
-} as const;
+/** Bytes that a kernel moved between memory and the L2. */
+export const bytesMoved = (c: Counted): number => c.uniqueRead + c.uniqueWritten + c.refetched;
+
+// An A100's.
+const usualCache = 40 << 20;
+
+/** What one call of a piece of work does. */
+export const countWork = (one: Work): Counted[] =>
+  countOneCall([one.name], { SECATEUR_GPUSIM_CACHE: String(one.cacheBytes ?? usualCache) });
 
 const ordinaryThreads = 256;
 
@@ -130,6 +104,7 @@ function staticRow(code: KernelCode, counted: Counted | undefined): KernelRow {
     spillBytes: code.spillBytes,
     sharedBytes,
     occupancy: occupancy(code.arch, { threads, registers: code.registers, sharedBytes }),
+    tensorCores: code.counts.sparseTensor > 0 ? 'sparse' : code.counts.tensor > 0 ? 'dense' : null,
     loadBits: code.loadBits,
     storeBits: code.storeBits,
   };
@@ -137,18 +112,55 @@ function staticRow(code: KernelCode, counted: Counted | undefined): KernelRow {
 
 const round = (x: number): number => Math.round(x * 1e4) / 1e4;
 
-function workRows(one: Work, codes: readonly KernelCode[], onGpu: boolean): KernelRow[] {
-  const counted = countOneCall([one.name]);
-  const microseconds = onGpu
-    ? (JSON.parse(callWorker([one.name, 'time'], {})) as { microseconds: number }).microseconds
-    : null;
-  const perElement = (c: Counted): number => (c.uniqueRead + c.uniqueWritten) / one.elements;
+/** On a GPU: at what scale work is timed there, how often, and the libraries that are there. */
+export interface Timing {
+  /** The GPU's architecture, as in `sm_90`. */
+  readonly arch: string;
+  readonly scale: number;
+  readonly rounds: number;
+  readonly libraries: readonly string[];
+}
+
+type Timed = Pick<
+  KernelRow,
+  'microseconds' | 'scale' | 'gbPerSecond' | 'tflops' | 'vendor' | 'vendorMicroseconds' | 'vendorTflops'
+>;
+
+function timeWork(one: Work, bytesPerElement: number, timing: Timing): Timed {
+  const { scale, rounds, libraries } = timing;
+  const time = (how: string, env: Readonly<Record<string, string>>): number =>
+    (JSON.parse(callWorker([one.name, how, String(scale), String(rounds)], env)) as { microseconds: number })
+      .microseconds;
+  const elements = scale * one.elements;
+  const { flops, peer } = one;
+  const tflops = (us: number): number | null => (flops === undefined ? null : round((flops * elements) / us / 1e6));
+  const microseconds = time('time', { SECATEUR_CUDA_LIBRARIES: 'none' });
+  const own = {
+    microseconds: round(microseconds),
+    scale,
+    // A product's weight weighs less at a larger scale.
+    gbPerSecond: flops === undefined ? round((bytesPerElement * elements) / microseconds / 1e3) : null,
+    tflops: tflops(microseconds),
+  };
+  if (peer === undefined || !libraries.includes(peer.library))
+    return { ...own, vendor: null, vendorMicroseconds: null, vendorTflops: null };
+  const vendorMicroseconds = time('peer', {});
+  return {
+    ...own,
+    vendor: peer.library,
+    vendorMicroseconds: round(vendorMicroseconds),
+    vendorTflops: tflops(vendorMicroseconds),
+  };
+}
+
+function workRows(one: Work, codes: readonly KernelCode[], timing: Timing | undefined): KernelRow[] {
+  const counted = countWork(one);
+  const perElement = (c: Counted): number => bytesMoved(c) / one.elements;
   const all = counted.reduce((sum, c) => sum + perElement(c), 0);
   const total = {
     bytesPerElement: round(all),
-    floorBytes: one.floorBytes,
+    floorBytes: round(one.floorBytes),
     share: round(one.floorBytes / all),
-    microseconds,
   };
   const alone = counted.length === 1;
   const rows = counted.flatMap((c) =>
@@ -162,9 +174,11 @@ function workRows(one: Work, codes: readonly KernelCode[], onGpu: boolean): Kern
         ...(alone ? total : {}),
       })),
   );
-  if (alone) return rows;
+  if (alone && timing === undefined) return rows;
   const launches = counted.reduce((sum, c) => sum + c.launches, 0);
-  return [...rows, { ...absent, kernel: counted.map((c) => c.kernel).join(' + '), work: one.name, ...total, launches }];
+  const kernel = counted.map((c) => c.kernel).join(' + ');
+  const timed = timing === undefined ? {} : { arch: timing.arch, ...timeWork(one, all, timing) };
+  return [...rows, { ...absent, kernel, work: one.name, ...total, launches, ...timed }];
 }
 
 const models = ['resnet20', 'resnet18', 'resnet50'].flatMap((model) => ['dense', 'pdp'].map((mode) => [model, mode]));
@@ -173,18 +187,18 @@ export interface KernelBenchOptions {
   readonly filter: string;
   /** Only this architecture, as in `sm_90`. */
   readonly arch: string | undefined;
-  /** A GPU is there: time the work too. */
-  readonly onGpu: boolean;
+  /** A GPU is there: time the work on it too. */
+  readonly timing: Timing | undefined;
 }
 
 /** Counted work first, then launches of whole steps, then every kernel that no work has shown. */
-export function* benchKernels({ filter, arch, onGpu }: KernelBenchOptions): Generator<KernelRow> {
+export function* benchKernels({ filter, arch, timing }: KernelBenchOptions): Generator<KernelRow> {
   const codes = builtKernels(join(packageRoot(), 'build')).filter((c) => arch === undefined || arch === `sm_${c.arch}`);
   const shown = new Set<string>();
   const wanted = (name: string): boolean => name.includes(filter);
   for (const one of work) {
     if (!wanted(one.name)) continue;
-    for (const row of workRows(one, codes, onGpu)) {
+    for (const row of workRows(one, codes, timing)) {
       shown.add(row.kernel);
       yield row;
     }
@@ -197,31 +211,4 @@ export function* benchKernels({ filter, arch, onGpu }: KernelBenchOptions): Gene
     yield { ...absent, kernel: name, work: name, launches: counted.reduce((sum, c) => sum + c.launches, 0) };
   }
   for (const code of codes) if (!shown.has(code.kernel) && wanted(code.kernel)) yield staticRow(code, undefined);
-}
-
-const number = (x: number | null, digits = 4): string => (x === null ? '-' : String(Number(x.toPrecision(digits))));
-const percent = (x: number | null): string => (x === null ? '-' : `${Math.round(x * 100)} %`);
-const columns: readonly [string, number, (r: KernelRow) => string][] = [
-  ['kernel', 34, (r) => r.kernel],
-  ['work', 32, (r) => r.work ?? '-'],
-  ['arch', 6, (r) => r.arch ?? '-'],
-  ['regs', 4, (r) => number(r.registers)],
-  ['spill', 5, (r) => number(r.spillBytes)],
-  ['shared', 6, (r) => number(r.sharedBytes, 6)],
-  ['occup.', 6, (r) => percent(r.occupancy)],
-  ['load', 4, (r) => number(r.loadBits)],
-  ['store', 5, (r) => number(r.storeBits)],
-  ['B/elem', 7, (r) => number(r.bytesPerElement)],
-  ['floor', 5, (r) => number(r.floorBytes)],
-  ['share', 6, (r) => percent(r.share)],
-  ['launches', 8, (r) => number(r.launches, 6)],
-  ['us', 8, (r) => number(r.microseconds)],
-];
-
-export const kernelHeading = (): string => columns.map(([name, width]) => name.padEnd(width)).join(' ');
-
-export function printKernelRow(row: KernelRow, json: boolean): void {
-  console.log(
-    json ? JSON.stringify(row) : columns.map(([, width, of]) => of(row).slice(0, width).padEnd(width)).join(' '),
-  );
 }

@@ -1,7 +1,9 @@
 // npm run bench -- ops|steps|kernels|import [--json] [--filter text] ...; `--help` lists the rest
 import { Command, Option } from 'commander';
 import { device } from '../lib/core/device.js';
-import { benchKernels, kernelHeading, printKernelRow } from './kernels.js';
+import { benchKernels } from './kernels.js';
+import { gpuOf, openResults } from './kernelResults.js';
+import { kernelHeading, printKernelRow } from './kernelRow.js';
 import { benchImport } from './importCost.js';
 import { benchOps } from './ops.js';
 import { heading, printRow } from './row.js';
@@ -13,7 +15,11 @@ interface BenchOptions {
   rounds: number;
   peer?: boolean;
   python: string;
+}
+interface KernelsOptions extends BenchOptions {
   arch?: string;
+  out?: string;
+  scale: number;
 }
 
 const program = new Command('bench').description('Measure, against the limits of this machine and a peer, in one run.');
@@ -58,10 +64,17 @@ program
   .option('--json', 'one object a line')
   .option('--filter <text>', 'only work and kernels whose name has this text')
   .option('--arch <sm>', 'only this architecture, as in sm_90')
-  .action((o: BenchOptions) => {
+  .option('--out <file>', 'where to write the rows as well (with a GPU default: kernels-<its name>.jsonl)')
+  .addOption(rounds(21))
+  .option('--scale <n>', 'with a GPU: how many times the counted work is timed at once', Number, 32)
+  .action((o: KernelsOptions) => {
     if (o.json !== true) console.log(kernelHeading());
-    const onGpu = device('auto') === 'cuda';
-    for (const row of benchKernels({ filter: o.filter ?? '', arch: o.arch, onGpu }))
+    const gpu = device('auto') === 'cuda' ? gpuOf() : undefined;
+    const timing = gpu === undefined ? undefined : { ...gpu, scale: o.scale, rounds: o.rounds };
+    const write = openResults(o.out, gpu);
+    for (const row of benchKernels({ filter: o.filter ?? '', arch: o.arch, timing })) {
       printKernelRow(row, o.json === true);
+      write(row);
+    }
   });
 await program.parseAsync(process.argv);

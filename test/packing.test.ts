@@ -58,7 +58,7 @@ const uses: [string, number[], (w: Tensor) => Tensor][] = (() => {
   const x = low([150, 96]);
   const g = low([2, 70, 64]);
   const bias = low([45]);
-  const image = low([2, 9, 8, 16]);
+  const image = low([2, 9, 7, 16]);
   const up = low([2, 5, 4, 48]);
   const attrs = { stride: [2, 2], padding: [1, 1], dilation: [1, 1], groups: 1, precision: 'high' } as const;
   return [

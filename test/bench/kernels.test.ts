@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../lib/core/native.js';
-import { countOneCall } from '../../bench/kernels.js';
-import { type Work, work } from '../../bench/kernelWork.js';
+import { bytesMoved, countWork } from '../../bench/kernels.js';
+import type { Work } from '../../bench/callWork.js';
+import { work } from '../../bench/kernelWork.js';
 import { builtKernels } from '../../bench/machineCode.js';
 import { multiprocessors, occupancy } from '../../bench/occupancy.js';
 
@@ -101,29 +102,69 @@ int main() { ${calls.join('\n')} }
   },
 );
 
-// Bytes an element that each piece of work may move, as a multiple of its floor. Beyond the floor are a few bytes a launch:
-// thresholds, counts, tables of tensors.
-const once = 1.0001;
+t.test('products with 2:4 weights run on sparse tensor cores', { skip: noImages }, (t) => {
+  const kernels = builtKernels(build);
+  const architectures = [...new Set(kernels.map((k) => k.arch))];
+  for (const arch of architectures) {
+    const here = kernels.filter((k) => k.arch === arch);
+    const sparse = here.filter((k) => /^(linear24|conv2d24)/.test(k.kernel));
+    t.ok(sparse.some((k) => k.kernel.startsWith('linear24')) && sparse.some((k) => k.kernel.startsWith('conv2d24')));
+    for (const k of sparse) {
+      t.ok(k.counts.sparseTensor > 0, `sm_${arch}: ${k.kernel} has HMMA.SP`);
+      t.equal(k.counts.tensor, k.counts.sparseTensor, `sm_${arch}: ${k.kernel} has no dense HMMA`);
+    }
+    const dense = here.filter((k) => k.stem === 'matmul' && k.counts.tensor > 0);
+    t.ok(dense.length > 0, `sm_${arch}: dense products run on tensor cores too`);
+    t.ok(
+      dense.every((k) => k.counts.sparseTensor === 0),
+      'and are not taken for sparse ones',
+    );
+  }
+  t.end();
+});
+
+// Bytes an element that each piece of work may move. Beyond the floor are a few bytes a launch (thresholds, counts, tables
+// of tensors), partial sums, and about 0.1 for the keys that a selection collects.
 const allowed: Readonly<Record<string, number>> = {
-  'threshold, warm': 4.1 / 4,
-  'PDP mask forward, f32 to f32': once,
-  'PDP mask forward, f32 to bf16': once,
-  'PDP mask backward, f32': once,
-  'PDP mask backward, bf16': once,
-  'SGD with momentum': once,
-  AdamW: once,
+  'threshold, warm': 4.1,
+  'PDP mask forward, f32 to f32': 8.001,
+  'PDP mask forward, f32 to bf16': 6.001,
+  'PDP mask backward, f32': 12.001,
+  'PDP mask backward, bf16': 10.001,
+  'SGD with momentum': 20.001,
+  AdamW: 28.001,
+  'SGD with momentum and PDP in one launch, bf16': 20.3,
+  'SGD with momentum and PDP, a layer larger than the L2': 24.3,
+  'SGD with momentum and PDP, clipped by the global norm': 26.3,
+  'AdamW and PDP in one launch, bf16': 28.3,
+  'AdamW and PDP, a layer larger than the L2': 32.3,
+  'AdamW and PDP, clipped by the global norm': 34.3,
+  'batch norm + ReLU, bf16': 6.3,
+  'batch norm + ReLU backward, bf16': 10.5,
+  'layer norm, bf16': 4.2,
+  'layer norm backward, bf16': 6.3,
+  'cross-entropy, bf16': 2.1,
+  'cross-entropy backward, bf16': 4.2,
+  'pack24 of W and its transpose, bf16': 4.4,
+  'pack24 of W and its transpose, f32': 6.4,
+};
+// Most are one launch; statistics are added up by a second or third one, and clipping needs the norm first.
+const launches = (name: string): number => {
+  if (name.startsWith('batch norm') || name.endsWith('clipped by the global norm')) return 3;
+  return name === 'layer norm backward, bf16' || name === 'cross-entropy, bf16' ? 2 : 1;
 };
 
 t.test('bytes an element, counted on the simulated GPU', { skip: noImages || noSimulator }, (t) => {
-  for (const [name, factor] of Object.entries(allowed)) {
+  for (const [name, most] of Object.entries(allowed)) {
     const one = work.find((w) => w.name === name) as Work;
-    const counted = countOneCall([name]);
-    const bytes = counted.reduce((sum, c) => sum + c.uniqueRead + c.uniqueWritten, 0) / one.elements;
-    t.ok(bytes <= one.floorBytes * factor, `${name}: ${bytes} bytes an element, floor ${one.floorBytes}`);
+    const counted = countWork(one);
+    const bytes = counted.reduce((sum, c) => sum + bytesMoved(c), 0) / one.elements;
+    t.ok(bytes <= most, `${name}: ${bytes} bytes an element, at most ${most}`);
+    t.ok(bytes > 0.98 * one.floorBytes, `${name}: no less than the floor, ${one.floorBytes}`);
     t.equal(
       counted.reduce((sum, c) => sum + c.launches, 0),
-      1,
-      `${name}: one launch`,
+      launches(name),
+      `${name}: launches`,
     );
   }
   t.end();

@@ -244,7 +244,25 @@ std::uint8_t* reach(Warp& w, const Instruction& i, int lane, Space space, std::u
   return reinterpret_cast<std::uint8_t*>(address);
 }
 
-void countRequest(Warp& w, const std::uint64_t* addresses, std::uint32_t mask, std::uint32_t bytes, bool write) {
+namespace {
+
+constexpr std::uint32_t sectorBytes = 32;
+
+// A cache that holds what was used last: a sector read again is found there unless more than the cache's size of others
+// has come in since. `fresh`: this launch counts the bytes as read for the first time.
+void countCached(Launch& launch, Allocation& a, std::uint64_t at, bool fresh, bool write, bool streamed) {
+  std::uint64_t& used = a.used[(at - a.at) / sectorBytes];
+  const bool known = used != 0;
+  const bool lost = known && launch.cacheClock + 1 - used > launch.cacheBytes;
+  if (lost && !fresh && !write) launch.counters.refetched += sectorBytes;
+  if ((!known || lost) && !streamed) launch.cacheClock += sectorBytes;
+  used = launch.cacheClock + 1;
+}
+
+}  // namespace
+
+void countRequest(Warp& w, const std::uint64_t* addresses, std::uint32_t mask, std::uint32_t bytes, bool write,
+                  bool streamed) {
   Counters& c = w.block->launch->counters;
   std::uint64_t sectors[lanes * 4];
   int n = 0;
@@ -262,9 +280,12 @@ void countRequest(Warp& w, const std::uint64_t* addresses, std::uint32_t mask, s
     if (a->touchedLaunch != launch) {
       a->touchedLaunch = launch;
       a->touched.assign(a->bytes / 4 + 1, 0);
+      if (w.block->launch->cacheBytes > 0) a->used.assign(a->bytes / sectorBytes + 1, 0);
     }
     // A byte for each word: a bit for each of its bytes that was read, and above them those that were written.
     const std::uint64_t from = at - a->at, to = from + bytes;
+    if (w.block->launch->cacheBytes > 0)
+      countCached(*w.block->launch, *a, at, (a->touched[from / 4] >> from % 4 & 1) == 0, write, streamed);
     for (std::uint64_t word = from / 4; word <= (to - 1) / 4; word++) {
       const std::uint64_t first = std::max(from, word * 4) - word * 4, end = std::min(to, word * 4 + 4) - word * 4;
       const unsigned these = ((1u << (end - first)) - 1) << (first + (write ? 4 : 0));

@@ -11,8 +11,10 @@ enum class Access { read, write, atomic };
 std::uint8_t* reach(Warp& w, const Instruction& i, int lane, Space space, std::uint64_t address, std::uint32_t bytes,
                     Access access);
 
-// Counts one warp-wide request to global memory: `addresses` of the lanes in `mask`.
-void countRequest(Warp& w, const std::uint64_t* addresses, std::uint32_t mask, std::uint32_t bytes, bool write);
+// Counts one warp-wide request to global memory: `addresses` of the lanes in `mask`. What is streamed leaves the cache
+// first.
+void countRequest(Warp& w, const std::uint64_t* addresses, std::uint32_t mask, std::uint32_t bytes, bool write,
+                  bool streamed = false);
 
 // The space a generic address lies in; takes the window off.
 Space spaceOf(std::uint64_t& address);

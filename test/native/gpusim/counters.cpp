@@ -13,6 +13,7 @@ void Counters::add(const Counters& o) {
   bytesWritten += o.bytesWritten;
   uniqueRead += o.uniqueRead;
   uniqueWritten += o.uniqueWritten;
+  refetched += o.refetched;
   sectorsRead += o.sectorsRead;
   sectorsWritten += o.sectorsWritten;
   atomics += o.atomics;
@@ -25,7 +26,7 @@ std::string Counters::json() const {
   std::ostringstream out;
   out << "\"launches\":" << launches << ",\"threads\":" << threads << ",\"sharedBytes\":" << sharedBytes
       << ",\"bytesRead\":" << bytesRead << ",\"bytesWritten\":" << bytesWritten << ",\"uniqueRead\":" << uniqueRead
-      << ",\"uniqueWritten\":" << uniqueWritten << ",\"sectorsRead\":" << sectorsRead
+      << ",\"uniqueWritten\":" << uniqueWritten << ",\"refetched\":" << refetched << ",\"sectorsRead\":" << sectorsRead
       << ",\"sectorsWritten\":" << sectorsWritten << ",\"atomics\":" << atomics << ",\"instructions\":{";
   for (int i = 0; i < 8; i++) out << (i > 0 ? "," : "") << '"' << classes[i] << "\":" << instructions[i];
   out << "}";

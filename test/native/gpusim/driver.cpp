@@ -83,6 +83,7 @@ CUresult launch(const Function& f, const std::uint32_t (&grid)[3], const std::ui
   l.params = std::move(params);
   l.random.seed(setting("SECATEUR_GPUSIM_SEED", 1) * 0x9e3779b97f4a7c15ull + l.number);
   l.checkRaces = setting("SECATEUR_GPUSIM_RACES", 1) != 0;
+  l.cacheBytes = setting("SECATEUR_GPUSIM_CACHE", 0);
   l.counters.launches = 1;
   l.counters.threads = std::uint64_t{threads[0]} * threads[1] * threads[2];
   l.counters.sharedBytes = shared;

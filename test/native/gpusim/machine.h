@@ -109,6 +109,7 @@ struct Allocation {
   // For the counters: which bytes of it the launch has read and written.
   std::uint64_t touchedLaunch = 0;
   std::vector<std::uint8_t> touched;
+  std::vector<std::uint64_t> used;  // when the launch used each sector last, by the cache's clock
 };
 
 // Global memory: exact bounds, found by address.
@@ -145,6 +146,7 @@ struct Launch {
   std::uint64_t time = 0;  // counts instructions
   // What was released on a word, by its address.
   std::unordered_map<std::uint64_t, SeenPtr> published;
+  std::uint64_t cacheBytes = 0, cacheClock = 0;  // 0: there is none; the clock counts bytes that have come in
   Counters counters;
 
   void run();

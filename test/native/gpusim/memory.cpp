@@ -8,6 +8,8 @@ namespace gpusim {
 
 namespace {
 
+constexpr std::uint8_t isStreamed = 1;
+
 Space wordSpace(const Words& words) {
   for (const std::string& word : words) {
     if (word == "global") return Space::global;
@@ -49,7 +51,7 @@ void load(Warp& w, const Instruction& i, std::uint32_t mask) {
       if (i.dst[k] != noRow) w.row(i.dst[k])[l] = widen(from + static_cast<std::uint32_t>(k) * size, i.type);
     }
   });
-  if (global) countRequest(w, addresses, mask, bytes, false);
+  if (global) countRequest(w, addresses, mask, bytes, false, (i.flags & isStreamed) != 0);
 }
 
 void store(Warp& w, const Instruction& i, std::uint32_t mask) {
@@ -66,7 +68,7 @@ void store(Warp& w, const Instruction& i, std::uint32_t mask) {
     for (int k = 0; k < i.vector; k++)
       std::memcpy(to + static_cast<std::uint32_t>(k) * size, &w.row(i.src[1 + k])[l], size);
   });
-  if (global) countRequest(w, addresses, mask, bytes, true);
+  if (global) countRequest(w, addresses, mask, bytes, true, (i.flags & isStreamed) != 0);
 }
 
 enum class Atomic : std::uint8_t { add, min, max, inc, dec, exch, cas, And, Or, Xor };
@@ -214,6 +216,7 @@ bool memoryFamily(const Words& words, Instruction& i) {
     return atomicFamily(words, i);
   }
   i.vector = has(words, "v8") ? 8 : has(words, "v4") ? 4 : has(words, "v2") ? 2 : 1;
+  if (has(words, "cs")) i.flags |= isStreamed;
   i.run = op == "st" ? store : load;
   return true;
 }
