@@ -20,6 +20,7 @@ let runs = 0;
 function counted(
   lines: readonly string[],
   shape: { blocks?: number; threads?: number; shared?: number; times?: number } = {},
+  cache = 0,
 ): Counters {
   const [ptx, counters] = [join(folder, `${++runs}.ptx`), join(folder, `${runs}.json`)];
   const text = `.version 8.5
@@ -40,7 +41,10 @@ function counted(
 }
 `;
   writeFileSync(ptx, text);
-  const { complaint } = launch(ptx, 'counted', Buffer.alloc(8192), shape, { SECATEUR_GPUSIM_COUNTERS: counters });
+  const { complaint } = launch(ptx, 'counted', Buffer.alloc(8192), shape, {
+    SECATEUR_GPUSIM_COUNTERS: counters,
+    SECATEUR_GPUSIM_CACHE: String(cache),
+  });
   if (complaint !== '') throw new Error(complaint);
   return JSON.parse(readFileSync(counters, 'utf8')) as Counters;
 }
@@ -52,6 +56,7 @@ const nothing = {
   bytesWritten: 0,
   uniqueRead: 0,
   uniqueWritten: 0,
+  refetched: 0,
   sectorsRead: 0,
   sectorsWritten: 0,
   atomics: 0,
@@ -166,6 +171,15 @@ for (const { name, lines, shape, counts } of cases) {
     t.end();
   });
 }
+
+t.test('sectors that a cache of two had lost, unless what came in between was streamed', { skip: noSimulator }, (t) => {
+  const reads = (word: string): string[] => [0, 32, 64, 96].map((byte) => `ld.global${word}.u32 %r1, [%in+${byte}];`);
+  const [first = '', ...others] = reads('');
+  t.match(counted([first, ...others, first], {}, 64), { sectorsRead: 5, refetched: 32 });
+  t.match(counted([first, ...reads('.cs').slice(1), first], {}, 64), { sectorsRead: 5, refetched: 0 });
+  t.match(counted([first, ...others, first], {}, 256), { sectorsRead: 5, refetched: 0 });
+  t.end();
+});
 
 t.test('instructions by class, one for a warp', { skip: noSimulator }, (t) => {
   const lines = [
