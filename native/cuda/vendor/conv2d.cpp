@@ -1,5 +1,6 @@
 #include "vendor/conv2d.h"
 
+#include "host/launch.h"
 #include "vendor/session.h"
 
 namespace secateur::cuda {
@@ -43,15 +44,21 @@ bool forward(const Args& a, bool relu) {
   dnn::Session* session = dnn::Session::get();
   if (session == nullptr) return false;
   dnn::ConvolutionShape s = shapeOf(a, dnn::Direction::forward, a.x, a.weight, a.y);
-  s.bias = a.bias.present;
+  s.bias = a.bias.present || relu;
   s.relu = relu;
   if (!suits(s, a.accumulate)) return false;
   if (!s.bias)
     return session->run(s, {{dnn::numberX, a.x.data}, {dnn::numberW, a.weight.data}, {dnn::numberY, a.y.data}});
-  return session->run(s, {{dnn::numberX, a.x.data},
-                          {dnn::numberW, a.weight.data},
-                          {dnn::numberBias, a.bias.data},
-                          {dnn::numberY, a.y.data}});
+  const void* bias = a.bias.data;
+  if (!a.bias.present) {
+    // With a bias and relu cuDNN has its kernels ready; with relu alone it compiles one at the first use, for seconds.
+    const std::size_t bytes = static_cast<std::size_t>(s.outChannels) * bytesOf(s.dtype);
+    void* zeros = scratchBytes(bytes);
+    fillZero(zeros, bytes);
+    bias = zeros;
+  }
+  return session->run(
+      s, {{dnn::numberX, a.x.data}, {dnn::numberW, a.weight.data}, {dnn::numberBias, bias}, {dnn::numberY, a.y.data}});
 }
 
 }  // namespace

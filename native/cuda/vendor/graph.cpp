@@ -147,12 +147,12 @@ Graph::Graph(const ConvolutionShape& s) {
 
   switch (s.direction) {
     case Direction::forward: {
-      if (s.bias || s.relu) tensor(numberSum, DnnDataType::f32, y.extents, y.strides, Place::inside);
+      if (s.bias) tensor(numberSum, DnnDataType::f32, y.extents, y.strides, Place::inside);
       Descriptor operation(DnnDescriptorType::convolutionForward);
       operation.set(DnnAttribute::forwardConvolution, geometry)
           .set(DnnAttribute::forwardX, of(numberX))
           .set(DnnAttribute::forwardW, of(numberW))
-          .set(DnnAttribute::forwardY, of(s.bias || s.relu ? numberSum : numberY))
+          .set(DnnAttribute::forwardY, of(s.bias ? numberSum : numberY))
           .set(DnnAttribute::forwardAlpha, 1.0f)
           .set(DnnAttribute::forwardBeta, 0.0f)
           .finalize("a convolution's forward pass");
@@ -191,8 +191,8 @@ Graph::Graph(const ConvolutionShape& s) {
     tensor(numberBias, type, b.extents, b.strides);
     if (s.relu) tensor(numberBiased, DnnDataType::f32, y.extents, y.strides, Place::inside);
     pointwise(DnnPointwiseMode::add, {numberSum, numberBias}, s.relu ? numberBiased : numberY);
+    if (s.relu) pointwise(DnnPointwiseMode::relu, {numberBiased}, numberY);
   }
-  if (s.relu) pointwise(DnnPointwiseMode::relu, {s.bias ? numberBiased : numberSum}, numberY);
   finish();
 }
 

@@ -72,7 +72,7 @@ struct ConvolutionShape {
   std::int64_t kernelHeight = 0, kernelWidth = 0, groups = 1;
   std::int64_t stride[2] = {1, 1}, padding[2] = {0, 0}, dilation[2] = {1, 1};
   bool bias = false;
-  bool relu = false;  // of a forward pass, after the bias
+  bool relu = false;  // of a forward pass, after the bias, which it needs
   // Winograd's algorithm will not do.
   bool highest = false;
 

@@ -103,7 +103,6 @@ void graphs() {
     expect(what, false, [&] { Graph{s}; });
   };
   follows("a convolution with a bias", true, false);
-  follows("a convolution with relu", false, true);
   follows("a convolution with a bias and relu", true, true);
   expect("a pointwise mode nobody uses", true, [] {
     Descriptor(DnnDescriptorType::pointwise)
