@@ -111,6 +111,7 @@ function staticRow(code: KernelCode, counted: Counted | undefined): KernelRow {
 }
 
 const round = (x: number): number => Math.round(x * 1e4) / 1e4;
+const rate = (x: number): number => Number(x.toPrecision(5));
 
 /** On a GPU: at what scale work is timed there, how often, and the libraries that are there. */
 export interface Timing {
@@ -133,13 +134,13 @@ function timeWork(one: Work, bytesPerElement: number, timing: Timing): Timed {
       .microseconds;
   const elements = scale * one.elements;
   const { flops, peer } = one;
-  const tflops = (us: number): number | null => (flops === undefined ? null : round((flops * elements) / us / 1e6));
+  const tflops = (us: number): number | null => (flops === undefined ? null : rate((flops * elements) / us / 1e6));
   const microseconds = time('time', { SECATEUR_CUDA_LIBRARIES: 'none' });
   const own = {
-    microseconds: round(microseconds),
+    microseconds: rate(microseconds),
     scale,
     // A product's weight weighs less at a larger scale.
-    gbPerSecond: flops === undefined ? round((bytesPerElement * elements) / microseconds / 1e3) : null,
+    gbPerSecond: flops === undefined ? rate((bytesPerElement * elements) / microseconds / 1e3) : null,
     tflops: tflops(microseconds),
   };
   if (peer === undefined || !libraries.includes(peer.library))
@@ -148,7 +149,7 @@ function timeWork(one: Work, bytesPerElement: number, timing: Timing): Timed {
   return {
     ...own,
     vendor: peer.library,
-    vendorMicroseconds: round(vendorMicroseconds),
+    vendorMicroseconds: rate(vendorMicroseconds),
     vendorTflops: tflops(vendorMicroseconds),
   };
 }

@@ -1,6 +1,7 @@
 // npm run bench -- ops|steps|kernels|import [--json] [--filter text] ...; `--help` lists the rest
 import { Command, Option } from 'commander';
 import { device } from '../lib/core/device.js';
+import { SecateurError } from '../lib/core/errors.js';
 import { benchKernels } from './kernels.js';
 import { gpuOf, openResults } from './kernelResults.js';
 import { kernelHeading, printKernelRow } from './kernelRow.js';
@@ -8,6 +9,7 @@ import { benchImport } from './importCost.js';
 import { benchOps } from './ops.js';
 import { heading, printRow } from './row.js';
 import { benchSteps } from './steps.js';
+import { layers24, tune24 } from './tune24.js';
 
 interface BenchOptions {
   json?: boolean;
@@ -20,6 +22,7 @@ interface KernelsOptions extends BenchOptions {
   arch?: string;
   out?: string;
   scale: number;
+  tune?: string;
 }
 
 const program = new Command('bench').description('Measure, against the limits of this machine and a peer, in one run.');
@@ -67,7 +70,12 @@ program
   .option('--out <file>', 'where to write the rows as well (with a GPU default: kernels-<its name>.jsonl)')
   .addOption(rounds(21))
   .option('--scale <n>', 'with a GPU: how many times the counted work is timed at once', Number, 32)
+  .option('--tune <file>', 'measure the products of 2:4 weights on the GPU and write the table for SECATEUR_TABLE24')
   .action((o: KernelsOptions) => {
+    if (o.tune !== undefined) {
+      for (const entry of tune24(o.tune, layers24, o.rounds)) console.log(JSON.stringify(entry));
+      return;
+    }
     if (o.json !== true) console.log(kernelHeading());
     const gpu = device('auto') === 'cuda' ? gpuOf() : undefined;
     const timing = gpu === undefined ? undefined : { ...gpu, scale: o.scale, rounds: o.rounds };
@@ -77,4 +85,10 @@ program
       write(row);
     }
   });
-await program.parseAsync(process.argv);
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (!(error instanceof SecateurError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}

@@ -17,6 +17,19 @@ export * from './ops/index.js';
 export { concat, concatOp, stack } from './ops/concat.js';
 export { threshold, thresholdRow, type Thresholds, type ThresholdRow } from './ops/threshold.js';
 export { type Clip, type MaskedGrad, clipGrads_, gradNorm, pdpGradNorm } from './ops/gradNorm.js';
+export {
+  Choices24,
+  chosenConv2d24,
+  chosenLinear24,
+  choices24,
+  class24,
+  type Choice24,
+  type Chosen24,
+  type Entry24,
+  type Product24,
+  type Table24,
+  type Weight24,
+} from './ops/choice24.js';
 export { sgdStep_, type SgdStepOptions } from './ops/sgd.js';
 export { adamStep_, type AdamStepOptions } from './ops/adam.js';
 export { rmspropStep_, type RmspropStepOptions } from './ops/rmsprop.js';

@@ -62,6 +62,12 @@ export const pack24Op = defineOp({
 });
 
 const activations = ['none', 'relu', 'gelu'] as const;
+const tiles = ['byRule', 'small', 'large'] as const;
+/**
+ * The tiles in which CUDA works a product through: 64 x 64, 128 x 128, or whichever of them the rule for dense products
+ * takes (the large one where that fills the GPU). The result is the same.
+ */
+export type Tile24 = (typeof tiles)[number];
 export type Activation = (typeof activations)[number];
 
 function activate(x: number, activation: Activation): number {
@@ -87,7 +93,7 @@ export const linear24Op = defineOp({
   name: 'linear24',
   inputs: { x: 'const', values: 'const', meta: 'const', bias: 'const?' },
   outputs: { y: 'const' },
-  attrs: { activation: activations },
+  attrs: { activation: activations, tile: tiles },
   ...packedTypes,
   shapes({ x, values, meta, bias }) {
     const [out, columns] = packedShape('linear24', values, meta);
@@ -114,35 +120,52 @@ export const linear24Op = defineOp({
     }
   },
   cases: [
-    { inputs: { x: [5, 64], values: [24, 32], meta: metaCase([24, 2]) }, attrs: { activation: 'none' } },
+    {
+      inputs: { x: [5, 64], values: [24, 32], meta: metaCase([24, 2]) },
+      attrs: { activation: 'none', tile: 'byRule' },
+    },
     {
       inputs: { x: [2, 3, 96], values: [17, 48], meta: metaCase([17, 3]), bias: [17] },
-      attrs: { activation: 'relu' },
+      attrs: { activation: 'relu', tile: 'byRule' },
     },
     {
       inputs: { x: [70, 32], values: [130, 16], meta: metaCase([130, 1]), bias: [130] },
-      attrs: { activation: 'gelu' },
+      attrs: { activation: 'gelu', tile: 'byRule' },
     },
     {
       name: 'many tiles',
       inputs: { x: [300, 160], values: [264, 80], meta: metaCase([264, 5]) },
-      attrs: { activation: 'none' },
+      attrs: { activation: 'none', tile: 'byRule' },
     },
-    { name: 'no rows', inputs: { x: [0, 64], values: [8, 32], meta: metaCase([8, 2]) }, attrs: { activation: 'none' } },
+    {
+      name: 'large tiles',
+      inputs: { x: [70, 96], values: [130, 48], meta: metaCase([130, 3]), bias: [130] },
+      attrs: { activation: 'relu', tile: 'large' },
+    },
+    {
+      name: 'small tiles',
+      inputs: { x: [70, 96], values: [130, 48], meta: metaCase([130, 3]) },
+      attrs: { activation: 'none', tile: 'small' },
+    },
+    {
+      name: 'no rows',
+      inputs: { x: [0, 64], values: [8, 32], meta: metaCase([8, 2]) },
+      attrs: { activation: 'none', tile: 'byRule' },
+    },
     {
       inputs: { x: [5, 60], values: [24, 32], meta: metaCase([24, 2]) },
-      attrs: { activation: 'none' },
+      attrs: { activation: 'none', tile: 'byRule' },
       refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'last axis of 64' },
     },
     {
       inputs: { x: [5, 64], values: [24, 32], meta: metaCase([24, 1]) },
-      attrs: { activation: 'none' },
+      attrs: { activation: 'none', tile: 'byRule' },
       refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'meta' },
     },
     {
       name: 'bench',
       inputs: { x: [512, 1024], values: [1024, 512], meta: metaCase([1024, 32]) },
-      attrs: { activation: 'none' },
+      attrs: { activation: 'none', tile: 'byRule' },
       bench: true,
     },
   ],
@@ -154,7 +177,7 @@ export const conv2d24Op = defineOp({
   name: 'conv2d24',
   inputs: { x: 'const', values: 'const', meta: 'const', bias: 'const?' },
   outputs: { y: 'const' },
-  attrs: { kernel: 'ints', stride: 'ints', padding: 'ints', dilation: 'ints', activation: activations },
+  attrs: { kernel: 'ints', stride: 'ints', padding: 'ints', dilation: 'ints', activation: activations, tile: tiles },
   ...packedTypes,
   shapes({ x, values, meta, bias }, window) {
     checkImages('conv2d24', x);
@@ -202,32 +225,44 @@ export const conv2d24Op = defineOp({
     {
       name: '1x1',
       inputs: { x: [2, 5, 5, 32], values: [24, 16], meta: metaCase([24, 1]), bias: [24] },
-      attrs: { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], activation: 'relu' },
+      attrs: { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], activation: 'relu', tile: 'byRule' },
     },
     {
       name: 'many tiles',
       inputs: { x: [1, 12, 11, 32], values: [136, 16], meta: metaCase([136, 1]) },
-      attrs: { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], activation: 'none' },
+      attrs: { kernel: [1, 1], stride: [1, 1], padding: [0, 0], dilation: [1, 1], activation: 'none', tile: 'byRule' },
     },
     {
       name: '3x3',
       inputs: { x: [2, 7, 6, 32], values: [40, 144], meta: metaCase([40, 9]) },
-      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'none' },
+      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'none', tile: 'byRule' },
+    },
+    {
+      name: '3x3 in large tiles',
+      inputs: { x: [2, 7, 6, 32], values: [40, 144], meta: metaCase([40, 9]), bias: [40] },
+      attrs: {
+        kernel: [3, 3],
+        stride: [2, 1],
+        padding: [1, 1],
+        dilation: [1, 1],
+        activation: 'relu',
+        tile: 'large',
+      },
     },
     {
       name: 'few channels',
       inputs: { x: [1, 9, 9, 4], values: [8, 32], meta: metaCase([8, 2]), bias: [8] },
-      attrs: { kernel: [4, 4], stride: [2, 1], padding: [1, 2], dilation: [1, 1], activation: 'gelu' },
+      attrs: { kernel: [4, 4], stride: [2, 1], padding: [1, 2], dilation: [1, 1], activation: 'gelu', tile: 'byRule' },
     },
     {
       inputs: { x: [1, 4, 4, 32], values: [8, 32], meta: metaCase([8, 2]) },
-      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'none' },
+      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'none', tile: 'byRule' },
       refuses: { code: 'ERR_SHAPE_MISMATCH', says: 'channels in fours' },
     },
     {
       name: 'bench',
       inputs: { x: [8, 28, 28, 128], values: [128, 576], meta: metaCase([128, 36]) },
-      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'relu' },
+      attrs: { kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], activation: 'relu', tile: 'byRule' },
       bench: true,
     },
   ],
@@ -261,17 +296,15 @@ export function pack24(w: Tensor, options: { transposed?: boolean } = {}): Packe
 export interface Linear24Options {
   /** Applied to the sum and the bias: none (default), relu, or gelu by the error function. */
   activation?: Activation;
+  /** On CUDA; default byRule. */
+  tile?: Tile24;
 }
 
-function checkActivation(op: string, activation: unknown): Activation {
-  if (activations.includes(activation as Activation)) return activation as Activation;
-  throw new SecateurError(
-    'ERR_ARGUMENT',
-    `${op}: activation is ${String(activation)}; use one of ${activations.join(', ')}.`,
-    {
-      activation,
-    },
-  );
+function oneOf<W extends string>(op: string, name: string, value: unknown, words: readonly W[]): W {
+  if (words.includes(value as W)) return value as W;
+  throw new SecateurError('ERR_ARGUMENT', `${op}: ${name} is ${String(value)}; use one of ${words.join(', ')}.`, {
+    [name]: value,
+  });
 }
 
 /**
@@ -282,9 +315,10 @@ function checkActivation(op: string, activation: unknown): Activation {
  * @throws ERR_SHAPE_MISMATCH, ERR_DTYPE
  */
 export function linear24(x: Tensor, weight: Packed24, bias?: Tensor, options: Linear24Options = {}): Tensor {
-  checkOptions('linear24', options, ['activation']);
-  const activation = checkActivation('linear24', options.activation ?? 'none');
-  return run(linear24Op, { x, values: weight.values, meta: weight.meta, bias }, { activation }).y;
+  checkOptions('linear24', options, ['activation', 'tile']);
+  const activation = oneOf('linear24', 'activation', options.activation ?? 'none', activations);
+  const tile = oneOf('linear24', 'tile', options.tile ?? 'byRule', tiles);
+  return run(linear24Op, { x, values: weight.values, meta: weight.meta, bias }, { activation, tile }).y;
 }
 
 export interface Conv2d24Options extends Linear24Options {
@@ -306,13 +340,14 @@ export function conv2d24(
   bias?: Tensor,
   options: Conv2d24Options = {},
 ): Tensor {
-  checkOptions('conv2d24', options, ['stride', 'padding', 'dilation', 'activation']);
+  checkOptions('conv2d24', options, ['stride', 'padding', 'dilation', 'activation', 'tile']);
   const attrs = {
     kernel: pairOf('conv2d24', 'kernelSize', kernelSize, 1),
     stride: pairOf('conv2d24', 'stride', options.stride ?? 1, 1),
     padding: pairOf('conv2d24', 'padding', options.padding ?? 0, 0),
     dilation: pairOf('conv2d24', 'dilation', options.dilation ?? 1, 1),
-    activation: checkActivation('conv2d24', options.activation ?? 'none'),
+    activation: oneOf('conv2d24', 'activation', options.activation ?? 'none', activations),
+    tile: oneOf('conv2d24', 'tile', options.tile ?? 'byRule', tiles),
   };
   return run(conv2d24Op, { x, values: weight.values, meta: weight.meta, bias }, attrs).y;
 }

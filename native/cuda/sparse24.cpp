@@ -33,12 +33,15 @@ Product24Params product(const Args& a) {
   return p;
 }
 
-// The tile is chosen as for dense products.
-void launchProduct(Kernel& large, Kernel& small, Product24Params& p) {
-  const ProductPlan plan = planProduct(DType::bf16, 1, p.rows, p.columns, p.depth);
-  p.tilesDown = plan.grid.tilesDown;
-  p.tilesAcross = plan.grid.tilesAcross;
-  launch(plan.large ? large : small, p.tilesDown * p.tilesAcross, plan.threads, p);
+// In the tiles asked for, or in those that a dense product would have.
+template <class Tile>
+void launchProduct(Kernel& large, Kernel& small, Product24Params& p, Tile tile) {
+  const bool isLarge =
+      tile == Tile::large || (tile == Tile::byRule && planProduct(DType::bf16, 1, p.rows, p.columns, p.depth).large);
+  const std::int64_t side = isLarge ? 128 : 64;
+  p.tilesDown = (p.rows + side - 1) / side;
+  p.tilesAcross = (p.columns + side - 1) / side;
+  launch(isLarge ? large : small, p.tilesDown * p.tilesAcross, isLarge ? 256 : 128, p);
 }
 
 }  // namespace
@@ -59,7 +62,7 @@ KERNEL(linear24, BF16)(const Linear24Args& a) {
   static Kernel large(images::sparse24, "linear24Large"), small(images::sparse24, "linear24Small");
   Product24Params p = product(a);
   p.packed = readsPacked(DType::bf16, a.x.data, p.depth);
-  launchProduct(large, small, p);
+  launchProduct(large, small, p, a.tile);
 }
 
 KERNEL(conv2d24, BF16)(const Conv2d24Args& a) {
@@ -86,7 +89,7 @@ KERNEL(conv2d24, BF16)(const Conv2d24Args& a) {
   g.perKernelRow = fastDivide(g.kernelWidth);
   g.perGroup = fastDivide(g.channels);
   p.packed = readsPacked(DType::bf16, a.x.data, g.channels);
-  launchProduct(large, small, p);
+  launchProduct(large, small, p, a.tile);
 }
 
 }  // namespace secateur::cuda

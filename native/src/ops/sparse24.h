@@ -9,6 +9,7 @@ namespace secateur {
 
 struct Conv2d24Args {
   enum class Activation { none, relu, gelu };
+  enum class Tile { byRule, small, large };
   View x;
   View values;
   View meta;
@@ -18,11 +19,12 @@ struct Conv2d24Args {
   List<std::int64_t> padding;
   List<std::int64_t> dilation;
   Activation activation;
+  Tile tile;
   bool accumulate;
   View y;
   template <class D>
   static Conv2d24Args decode(D& d) {
-    return {d.tensor(), d.tensor(), d.tensor(), d.optional(), d.integers(), d.integers(), d.integers(), d.integers(), static_cast<Activation>(d.integer()), d.boolean(), d.output()};
+    return {d.tensor(), d.tensor(), d.tensor(), d.optional(), d.integers(), d.integers(), d.integers(), d.integers(), static_cast<Activation>(d.integer()), static_cast<Tile>(d.integer()), d.boolean(), d.output()};
   }
 };
 namespace ops {
@@ -33,16 +35,18 @@ struct conv2d24 {
 
 struct Linear24Args {
   enum class Activation { none, relu, gelu };
+  enum class Tile { byRule, small, large };
   View x;
   View values;
   View meta;
   View bias;
   Activation activation;
+  Tile tile;
   bool accumulate;
   View y;
   template <class D>
   static Linear24Args decode(D& d) {
-    return {d.tensor(), d.tensor(), d.tensor(), d.optional(), static_cast<Activation>(d.integer()), d.boolean(), d.output()};
+    return {d.tensor(), d.tensor(), d.tensor(), d.optional(), static_cast<Activation>(d.integer()), static_cast<Tile>(d.integer()), d.boolean(), d.output()};
   }
 };
 namespace ops {
