@@ -1,13 +1,14 @@
 // What the kernel bench says of machine code: the rules every kernel keeps, the occupancy against the vendor's own
 // calculator, and the bytes the pruning kernels promise.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../lib/core/native.js';
 import { bytesMoved, countWork } from '../../bench/kernels.js';
 import type { Work } from '../../bench/callWork.js';
+import type { KernelRow } from '../../bench/kernelRow.js';
 import { work } from '../../bench/kernelWork.js';
 import { builtKernels } from '../../bench/machineCode.js';
 import { multiprocessors, occupancy } from '../../bench/occupancy.js';
@@ -167,5 +168,60 @@ t.test('bytes an element, counted on the simulated GPU', { skip: noImages || noS
       `${name}: launches`,
     );
   }
+  t.end();
+});
+
+t.test('with a GPU the bench adds times, and writes what it printed', { skip: noImages || noSimulator }, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'secateur-kernels-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const out = join(folder, 'rows.jsonl');
+  const main = join(packageRoot(), 'dist/bench/main.js');
+  const bench = (env: Readonly<Record<string, string>>, ...more: readonly string[]) => {
+    const args = [main, 'kernels', '--json', '--arch', 'sm_80', '--rounds', '1', '--scale', '1', ...more];
+    const child = spawnSync(process.execPath, args, { env: { ...process.env, ...env }, encoding: 'utf8', cwd: folder });
+    t.equal(child.status, 0, child.stderr);
+    return child.stdout;
+  };
+  // The simulated GPU stands in, with a library on it; its times are those of the simulation.
+  const gpu = {
+    SECATEUR_LIBCUDA: join(packageRoot(), 'build-gpusim/libcuda.so.1'),
+    SECATEUR_LIBCUBLASLT: join(packageRoot(), 'build-gpusim/fakes/libcublasLt.so'),
+  };
+  const printed = bench(gpu, '--filter', 'linear layer, 2:4', '--out', out).trim().split('\n');
+  const [head, ...rows] = readFileSync(out, 'utf8').trim().split('\n');
+  t.match(JSON.parse(head as string), { gpu: { name: /^Simulated GPU/, arch: 'sm_80', libraries: ['cuBLASLt'] } });
+  t.strictSame(rows, printed);
+  const timed = rows.map((r) => JSON.parse(r) as KernelRow).filter((r) => r.scale !== null);
+  t.equal(timed.length, 1);
+  const [row] = timed as [KernelRow];
+  t.match(row, { kernel: 'linear24Large', arch: 'sm_80', scale: 1, vendor: 'cuBLASLt', gbPerSecond: null });
+  const positive = [row.microseconds, row.tflops, row.vendorMicroseconds, row.vendorTflops];
+  t.ok(
+    positive.every((x) => x !== null && x > 0),
+    'times and rates',
+  );
+  const flops = 2 * 512 * 1024 * 1024;
+  const again = flops / (row.microseconds as number) / 1e6;
+  t.ok(Math.abs((row.tflops as number) / again - 1) < 1e-3, 'TFLOP/s follow from the time');
+  const copy = JSON.parse(
+    bench({ ...gpu }, '--filter', 'copy, f32')
+      .trim()
+      .split('\n')[1] as string,
+  ) as KernelRow;
+  t.ok((copy.gbPerSecond as number) > 0 && copy.tflops === null && copy.vendor === null, 'a copy has GB/s');
+  t.ok(
+    readdirSync(folder).some((f) => /^kernels-simulated-gpu.*\.jsonl$/.test(f)),
+    'a results file without being asked',
+  );
+  t.end();
+});
+
+t.test('tuning needs a GPU and says so', (t) => {
+  const args = [join(packageRoot(), 'dist/bench/main.js'), 'kernels', '--tune', '/nowhere/table.json'];
+  const none = { ...process.env, SECATEUR_LIBCUDA: '/nowhere/libcuda.so.1' };
+  const child = spawnSync(process.execPath, args, { env: none, encoding: 'utf8' });
+  t.equal(child.status, 1);
+  t.match(child.stderr, /libcuda/);
+  t.equal(child.stdout, '');
   t.end();
 });

@@ -30,7 +30,10 @@ class FlushToZero {
 class CpuDevice final : public Device {
  public:
   CpuDevice() : Device("cpu") {}
-  ~CpuDevice() override { allocator().trim(); }
+  ~CpuDevice() override {
+    queue().stop();
+    allocator().trim();
+  }
   CpuDevice(const CpuDevice&) = delete;
   CpuDevice& operator=(const CpuDevice&) = delete;
 

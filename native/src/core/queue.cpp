@@ -37,14 +37,17 @@ Queue::Queue() : ring_(capacity) {
   if (!synchronous_) thread_ = std::thread([this] { work(); });
 }
 
-Queue::~Queue() {
-  if (synchronous_) return;
+Queue::~Queue() { stop(); }
+
+void Queue::stop() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stop_.store(true);
     work_.notify_one();
   }
   thread_.join();
+  for (std::unique_ptr<Task>& task : ring_) task.reset();
 }
 
 void Queue::execute(Task& task) {

@@ -33,6 +33,8 @@ class Queue {
   void push(std::unique_ptr<Task> task);
   // Waits until the queue is empty, then throws the first error since the last wait, naming the op.
   void wait();
+  // The process ends: finishes what is running, and drops the rest with the memory that it holds.
+  void stop();
   // Like wait, but an error stays for whoever can report it.
   void drain();
   std::uint64_t enqueued() const { return tail_.load(std::memory_order_relaxed); }
