@@ -41,6 +41,8 @@ export interface Native {
   write(handle: number, data: ArrayBufferView, dataDtype: number): void;
   download(handle: number, into: ArrayBufferView, dataDtype: number): void;
   sync(device: number): void;
+  /** Waits for everything queued on every device, and throws nothing. */
+  drain(): void;
   flush(device: number): Promise<void>;
   ops(): string[];
   kernels(): { op: string; isa: string; dtypes: number }[];
@@ -87,7 +89,10 @@ function load(): Native {
     );
   }
   try {
-    return createRequire(import.meta.url)(path) as Native;
+    const addon = createRequire(import.meta.url)(path) as Native;
+    // When a process ends, libraries are taken down while kernels that are still queued would use them.
+    process.once('exit', () => addon.drain());
+    return addon;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SecateurError(
@@ -112,6 +117,7 @@ export let native: Native = Object.defineProperties(
       'write',
       'download',
       'sync',
+      'drain',
       'flush',
       'ops',
       'kernels',

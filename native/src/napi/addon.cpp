@@ -175,6 +175,13 @@ Napi::Value sync(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Waits for the queues, whatever went wrong in them.
+Napi::Value drain(const Napi::CallbackInfo& info) {
+  cpuDevice().queue().drain();
+  if (cudaSlot() != nullptr) cudaSlot()->queue().drain();
+  return info.Env().Undefined();
+}
+
 // A marker in the queue that resolves a promise from the event loop when its turn comes.
 class Flush final : public Task {
  public:
@@ -317,6 +324,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("write", guard<write>);
   add("download", guard<download>);
   add("sync", guard<sync>);
+  add("drain", guard<drain>);
   add("flush", guard<flush>);
   add("ops", guard<ops>);
   add("kernels", guard<kernels>);
