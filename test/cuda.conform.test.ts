@@ -1,5 +1,6 @@
-// The conformance suite on the simulated GPU: every kernel under several schedules, and once with approximate functions
-// off by as much as hardware may have them; and that the suite launches every kernel there is.
+// The conformance suite on the simulated GPU: every kernel under several schedules, once with all work put off as long as
+// a real device may, and once with approximate functions off by as much as hardware may have them; and that the suite
+// launches every kernel there is.
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +11,7 @@ import { conform, noSimulator } from './native/simulated.js';
 const runs: readonly Readonly<Record<string, string>>[] = [
   { SECATEUR_GPUSIM_SEED: '1' },
   { SECATEUR_GPUSIM_SEED: '2' },
-  { SECATEUR_GPUSIM_SEED: '3' },
+  { SECATEUR_GPUSIM_SEED: '3', SECATEUR_GPUSIM_DEFER: '1' },
   { SECATEUR_GPUSIM_SEED: '4', SECATEUR_GPUSIM_PERTURB: '1' },
 ];
 

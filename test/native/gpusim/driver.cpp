@@ -43,6 +43,7 @@ int architecture() { return static_cast<int>(setting("SECATEUR_GPUSIM_ARCH", 80)
 
 // The process ends: calls that come from destructors find the driver gone, as they would a real one.
 void shutDown() {
+  finishAll();
   state().initialised = false;
   const char* path = std::getenv("SECATEUR_GPUSIM_COUNTERS");
   if (path == nullptr) return;

@@ -1,8 +1,9 @@
-// Chapter 13: what the driver's entry points share. Work is done at once, in the calling thread; a captured stream
-// records instead.
+// Chapter 13: what the driver's entry points share. Work is done in the calling thread: at once, or where
+// SECATEUR_GPUSIM_DEFER asks for it, as late as a real GPU may; a captured stream records instead.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <set>
@@ -26,14 +27,27 @@ enum : CUresult {
   invalidPtx = 218,
   invalidHandle = 400,
   notFound = 500,
+  notReady = 600,
+  launchTimeout = 702,
   captureUnsupported = 900
 };
 
 struct Graph {
   std::vector<std::function<CUresult()>> nodes;
 };
+// How often an event was recorded, and which of these the device has come to.
+struct Event {
+  std::uint64_t recorded = 0, reached = 0;
+};
+struct Queued {
+  std::function<CUresult()> work;
+  const Event* until = nullptr;  // waits for this event
+  std::uint64_t count = 0;       // to have been reached so often
+};
 struct Stream {
   Graph* capturing = nullptr;
+  bool nonBlocking = false;
+  std::deque<Queued> queue;
 };
 // The driver's state, behind one lock.
 struct DriverState {
@@ -41,7 +55,7 @@ struct DriverState {
   bool initialised = false;
   CUresult sticky = success;  // the fault that ended the context
   std::string lastFault;
-  std::set<Stream*> streams;
+  std::vector<Stream*> streams;  // in the order in which they were made
   std::set<Graph*> graphs;
   Stream* capturing = nullptr;
 };
@@ -61,8 +75,11 @@ CUresult guarded(Body body) {
   return status != success ? status : static_cast<CUresult>(body());
 }
 
-// Does the work now, or records it when the stream is being captured.
+// Does the work, now or later, or records it when the stream is being captured.
 CUresult enqueue(Stream* stream, std::function<CUresult()> work);
+// Does what is queued in an order that the streams and events allow, drawn from the seed: all of one stream, or of all.
+CUresult finish(const Stream* stream);
+CUresult finishAll();
 
 }  // namespace gpusim
 

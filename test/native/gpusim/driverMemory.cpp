@@ -1,14 +1,15 @@
 // Chapter 14: the driver's memory: allocations, page-locked host memory, copies.
 #include <cstdlib>
 #include <cstring>
-#include <set>
+#include <map>
+#include <memory>
 
 #include "driver.h"
 
 using namespace gpusim;
 
 namespace {
-std::set<void*> pinned;
+std::map<void*, std::size_t> pinned;  // and their sizes
 }
 
 CALL cuMemAlloc_v2(std::uint64_t* data, std::size_t bytes) {
@@ -20,7 +21,12 @@ CALL cuMemAlloc_v2(std::uint64_t* data, std::size_t bytes) {
   });
 }
 CALL cuMemFree_v2(std::uint64_t data) {
-  return guarded([&] { return static_cast<CUresult>(data == 0 || memory().release(data) ? success : invalidValue); });
+  return guarded([&] {
+    // It waits for whoever may still use the memory.
+    const CUresult status = finishAll();
+    if (status != success) return status;
+    return static_cast<CUresult>(data == 0 || memory().release(data) ? success : invalidValue);
+  });
 }
 CALL cuMemGetAddressRange_v2(std::uint64_t* base, std::size_t* bytes, std::uint64_t at) {
   return guarded([&] {
@@ -42,7 +48,7 @@ CALL cuMemHostAlloc(void** data, std::size_t bytes, unsigned) {
   return guarded([&] {
     *data = std::malloc(bytes);
     if (*data == nullptr) return static_cast<CUresult>(outOfMemory);
-    pinned.insert(*data);
+    pinned[*data] = bytes;
     // Kernels may read and write it.
     memory().addStatic(reinterpret_cast<std::uint64_t>(*data), bytes);
     return static_cast<CUresult>(success);
@@ -50,6 +56,8 @@ CALL cuMemHostAlloc(void** data, std::size_t bytes, unsigned) {
 }
 CALL cuMemFreeHost(void* data) {
   return guarded([&] {
+    const CUresult status = finishAll();
+    if (status != success) return status;
     if (pinned.erase(data) == 0) return static_cast<CUresult>(invalidValue);
     memory().forgetStatic(reinterpret_cast<std::uint64_t>(data));
     std::free(data);
@@ -58,6 +66,14 @@ CALL cuMemFreeHost(void* data) {
 }
 
 namespace {
+
+bool isPinned(const void* at, std::size_t bytes) {
+  const auto* from = static_cast<const char*>(at);
+  auto found = pinned.upper_bound(const_cast<void*>(at));
+  if (found == pinned.begin()) return false;
+  const auto* start = static_cast<const char*>((--found)->first);
+  return from + bytes <= start + found->second;
+}
 
 bool onDevice(std::uint64_t at, std::size_t bytes) { return memory().find(at, bytes) != nullptr; }
 
@@ -76,10 +92,26 @@ CUresult copyBytes(void* stream, std::uint64_t to, std::uint64_t from, std::size
 }  // namespace
 
 CALL cuMemcpyHtoDAsync_v2(std::uint64_t to, const void* from, std::size_t bytes, void* stream) {
-  return copyBytes(stream, to, reinterpret_cast<std::uint64_t>(from), bytes, true, false);
+  const auto* s = static_cast<Stream*>(stream);
+  if (isPinned(from, bytes) || (s != nullptr && s->capturing != nullptr))
+    return copyBytes(stream, to, reinterpret_cast<std::uint64_t>(from), bytes, true, false);
+  // Of other host memory the driver has a copy when it returns.
+  const auto* data = static_cast<const std::uint8_t*>(from);
+  const auto kept = std::make_shared<std::vector<std::uint8_t>>(data, data + bytes);
+  return guarded([&] {
+    return enqueue(static_cast<Stream*>(stream), [=] {
+      if (!onDevice(to, bytes)) return static_cast<CUresult>(invalidValue);
+      std::memcpy(reinterpret_cast<void*>(to), kept->data(), bytes);
+      return static_cast<CUresult>(success);
+    });
+  });
 }
 CALL cuMemcpyDtoHAsync_v2(void* to, std::uint64_t from, std::size_t bytes, void* stream) {
-  return copyBytes(stream, reinterpret_cast<std::uint64_t>(to), from, bytes, false, true);
+  const CUresult status = copyBytes(stream, reinterpret_cast<std::uint64_t>(to), from, bytes, false, true);
+  // Only to page-locked memory does the device write while the program goes on.
+  const auto* s = static_cast<Stream*>(stream);
+  if (status != success || s == nullptr || s->capturing != nullptr || isPinned(to, bytes)) return status;
+  return guarded([&] { return finish(s); });
 }
 CALL cuMemcpyDtoDAsync_v2(std::uint64_t to, std::uint64_t from, std::size_t bytes, void* stream) {
   return copyBytes(stream, to, from, bytes, true, true);
