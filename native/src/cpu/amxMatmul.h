@@ -5,7 +5,8 @@
 //
 // * With few rows of A it is cheaper to turn the product round, c' = b' a': then the weight is read as it is, and the
 //   few rows are packed. (Only where the weight is [columns, depth]: otherwise oneDNN multiplies few rows.)
-// * With many rows the weight is packed, into a copy that stays beside it while it is used again, or for one call.
+// * With many rows the weight is packed, into a copy that stays beside it while it is used again. The first use has no
+//   copy: it packs the weight for itself, or turns the product round where that is less to pack.
 //
 // Each element is the same sum in the same order either way, whether a copy is there or not, and for every number of
 // threads. Measured on two cores, GFLOP/s by oneDNN 2.6 -> here with a copy: see docs/results.md.
@@ -108,11 +109,26 @@ SECATEUR_INLINE void put(bf16* to, Vec sum, const float* bias, bool accumulate, 
   storePart(to, sum, n);
 }
 
+/// The same for 32 neighbours of a row of a new result, in one instruction: who has tiles has that one too. It rounds
+/// as `store` does, except that results below the smallest normal number become zero.
+SECATEUR_INLINE void putPair(bf16* to, Vec low, Vec high, const float* bias) {
+  if (bias != nullptr) {
+    low += secateur::SECATEUR_ISA::load(bias);
+    high += secateur::SECATEUR_ISA::load(bias + kSide);
+  }
+  __m512i both;
+  __asm__("vcvtne2ps2bf16 %1, %2, %0" : "=v"(both) : "v"(low), "v"(high));
+  _mm512_storeu_si512(to, both);
+}
+
 /// Bytes of B, packed.
 SECATEUR_INLINE std::int64_t packedBytes(const Product& s) { return panelsOf(s.columns) * panelBytes(s.depth); }
 
+/// Whether, without a copy of the weight, the rows of A are packed instead: they are fewer.
+SECATEUR_INLINE bool turnsRound(const Product& s) { return s.transB && s.rows < s.columns; }
+
 static inline Layout layoutOf(const Product& s) {
-  return {static_cast<std::size_t>(packedBytes(s)), true, {s.transB ? 1 : 0, s.columns, s.depth}};
+  return {static_cast<std::size_t>(packedBytes(s)), !turnsRound(s), {s.transB ? 1 : 0, s.columns, s.depth}};
 }
 
 static inline void multiplyPacked(const Product& s, const bf16* a, const bf16* b, const float* bias, bf16* c,
@@ -132,13 +148,23 @@ static inline void multiplyPacked(const Product& s, const bf16* a, const bf16* b
   }
   multiply(a, s.rows, packed, panels, s.depth, threads,
            [&](std::int64_t row, std::int64_t panel, std::int64_t columns, const float* sums) {
-             for (std::int64_t i = 0; i < 2 * kSide && row + i < s.rows; i++)
-               for (std::int64_t j = 0; j < columns; j++) {
-                 const std::int64_t column = (panel + j) * kSide;
-                 put(c + (row + i) * s.columns + column,
-                     secateur::SECATEUR_ISA::load(sums + ((i / kSide * columns + j) * kSide + i % kSide) * kSide),
-                     bias != nullptr ? bias + column : nullptr, accumulate, s.columns - column);
+             const std::int64_t first = panel * kSide;
+             const bool pair = columns == 2 && s.columns - first >= 2 * kSide && !accumulate;
+             for (std::int64_t i = 0; i < 2 * kSide && row + i < s.rows; i++) {
+               bf16* to = c + (row + i) * s.columns + first;
+               const auto tile = [&](std::int64_t j) {
+                 return secateur::SECATEUR_ISA::load(sums + ((i / kSide * columns + j) * kSide + i % kSide) * kSide);
+               };
+               if (pair) {
+                 putPair(to, tile(0), tile(1), bias != nullptr ? bias + first : nullptr);
+                 continue;
                }
+               for (std::int64_t j = 0; j < columns; j++) {
+                 const std::int64_t column = j * kSide;
+                 put(to + column, tile(j), bias != nullptr ? bias + first + column : nullptr, accumulate,
+                     s.columns - first - column);
+               }
+             }
            });
 }
 
@@ -147,6 +173,7 @@ static inline void multiplyFewRows(const Product& s, const bf16* a, const bf16* 
                                    bool accumulate, int threads) {
   const std::int64_t panels = panelsOf(s.rows);
   char* packed = scratch<char>(panels * panelBytes(s.depth));
+#pragma omp parallel for schedule(static) num_threads(panels > 1 ? threads : 1)
   for (std::int64_t panel = 0; panel < panels; panel++)
     packRows(a + panel * kSide * s.depth, s.rows - panel * kSide, s.depth, packed + panel * panelBytes(s.depth));
   multiply(b, s.columns, packed, panels, s.depth, threads,
@@ -172,7 +199,7 @@ static inline void multiply(const Product& s, const bf16* a, const bf16* b, cons
   // Below this a second thread costs more than it brings.
   constexpr std::int64_t small = std::int64_t{1} << 19;
   const int threads = s.rows * s.columns * s.depth < small ? 1 : threadCount();
-  if (wayOf(s) == Way::packed)
+  if (wayOf(s) == Way::packed && (copy.data != nullptr || !turnsRound(s)))
     multiplyPacked(s, a, b, bias, c, accumulate, threads, copy);
   else
     multiplyFewRows(s, a, b, bias, c, accumulate, threads);
