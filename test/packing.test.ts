@@ -55,15 +55,15 @@ const bytes = (a: Uint16Array): Uint8Array => new Uint8Array(a.buffer, a.byteOff
 /** Calls with a weight: its shape, what to do with it, and whether a call without a copy packs the weight. */
 const uses: [string, number[], (w: Tensor) => Tensor, boolean][] = (() => {
   manualSeed(3);
-  const x = low([150, 96]);
-  const g = low([2, 70, 64]);
+  const x = low([1030, 96]);
+  const g = low([2, 520, 64]);
   const bias = low([45]);
   const image = low([2, 9, 7, 16]);
   const up = low([2, 5, 4, 48]);
   const attrs = { stride: [2, 2], padding: [1, 1], dilation: [1, 1], groups: 1, precision: 'high' } as const;
   return [
     ['linear', [45, 96], (w) => linear(x, w, bias), true],
-    ['linear, fewer rows than columns', [183, 96], (w) => linear(x, w), false],
+    ['linear, fewer rows than columns', [1100, 96], (w) => linear(x, w), false],
     ['gradient of x', [64, 45], (w) => matmul(g, w), true],
     ['conv2d', [48, 3, 3, 16], (w) => conv2d(image, w, undefined, { padding: 1 }), true],
     [
@@ -108,7 +108,7 @@ for (const [name, shape, use, always] of uses) {
   });
 }
 
-const x = low([150, 96]);
+const x = low([1030, 96]);
 const of = (w: Tensor): Uint16Array => bits(() => linear(x, w));
 
 /** A weight with a copy beside it. */
@@ -198,7 +198,7 @@ t.test('weights of one storage have a copy each', (t) => {
 t.test('a matrix seen in two shapes', (t) => {
   const w = warm(low([45, 96]));
   const square = reshape(w, [135, 32]);
-  const short = low([150, 32]);
+  const short = low([1030, 32]);
   const sum = (v: Tensor): Uint16Array => bits(() => linear(short, v));
   const same = tensor(square.data(), { dtype: 'bf16', shape: square.shape });
   for (let i = 0; i < 3; i++) t.ok(equal(sum(square), sum(same)));

@@ -97,13 +97,13 @@ export const matmulOp = defineOp({
     { name: 'one row', inputs: { a: [1, 96], b: [7, 96] }, attrs: { transA: false, transB: true }, grad: false },
     {
       name: 'rows of all matrices, depth in whole tiles',
-      inputs: { a: [3, 55, 32], b: [45, 32], bias: [45] },
+      inputs: { a: [3, 345, 32], b: [45, 32], bias: [45] },
       attrs: { transA: false, transB: true },
       grad: false,
     },
     {
       name: 'many rows, depth in whole tiles',
-      inputs: { a: [305, 160], b: [160, 77], bias: [77] },
+      inputs: { a: [1057, 160], b: [160, 77], bias: [77] },
       attrs: { transA: false, transB: false },
       grad: false,
     },

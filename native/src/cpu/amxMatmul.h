@@ -30,11 +30,14 @@ struct Product {
 enum class Way { none, fewRows, packed };
 
 constexpr std::int64_t kFewRows = 128;
+// Between few rows and many, oneDNN is as fast with weights of less than 1 MiB, and faster at their first use.
+constexpr std::int64_t kManyRows = 1024, kSmallWeight = std::int64_t{1} << 19;
 
 /// How the functions below compute the product; none: they cannot, or it would not pay. Depends on the shape alone.
 static inline Way wayOf(const Product& s) {
   if (s.depth == 0 || s.depth % kDepth != 0 || !available()) return Way::none;
-  if (s.rows > kFewRows) return Way::packed;
+  if (s.rows >= kManyRows) return Way::packed;
+  if (s.rows > kFewRows) return s.columns * s.depth < kSmallWeight ? Way::none : Way::packed;
   return s.transB ? Way::fewRows : Way::none;
 }
 
