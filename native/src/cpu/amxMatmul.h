@@ -9,7 +9,7 @@
 //   copy: it packs the weight for itself, or turns the product round where that is less to pack.
 //
 // Each element is the same sum in the same order either way, whether a copy is there or not, and for every number of
-// threads. Measured on two cores, GFLOP/s by oneDNN 2.6 -> here with a copy: see docs/results.md.
+// threads. What it brings stands in docs/results.md.
 #pragma once
 
 #include "cpu/amx.h"
