@@ -25,9 +25,10 @@ export interface Work {
 /** Elements at scale 1. */
 export const n = 1 << 20;
 
+/** Normal numbers on the GPU, drawn on the CPU: a simulated GPU has better things to do. */
 export const normal = (shape: readonly number[], dtype: 'f32' | 'bf16' = 'f32'): Tensor => {
-  const x = randn(shape, { device: 'cuda' });
-  return dtype === 'f32' ? x : cast(x, dtype);
+  const x = randn(shape);
+  return (dtype === 'f32' ? x : cast(x, dtype)).to('cuda');
 };
 
 export const op = (spec: unknown, inputs: AnyInputs, attrs: Record<string, unknown>, scalars = {}): (() => void) => {

@@ -1,7 +1,7 @@
 // What the kernel bench says of machine code: the rules every kernel keeps, the occupancy against the vendor's own
 // calculator, and the bytes the pruning kernels promise.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -27,6 +27,8 @@ t.test('machine code', { skip: noImages }, (t) => {
   t.strictSame(kernels.filter((k) => k.paramBytes === 0).map(named), [], 'parameters are read');
   const local = kernels.filter((k) => k.spillBytes + k.counts.localLoad + k.counts.localStore > 0);
   t.strictSame(local.map(named), [], 'no kernel spills or indexes a local array');
+  const { size } = statSync(join(build, 'Release/libsecateur_cuda.so'));
+  t.ok(size < 15e6, `the backend with all its machine code has ${(size / 1e6).toFixed(1)} MB, at most 15`);
   t.strictSame(kernels.filter((k) => k.counts.double > 0).map(named), [], 'no kernel computes in double');
   for (const [name, bits] of [
     ['pdpWeight_f32', 128],
@@ -216,7 +218,7 @@ t.test('with a GPU the bench adds times, and writes what it printed', { skip: no
   t.end();
 });
 
-t.test('tuning needs a GPU and says so', (t) => {
+t.test('tuning needs a GPU and says so', { skip: noImages }, (t) => {
   const args = [join(packageRoot(), 'dist/bench/main.js'), 'kernels', '--tune', '/nowhere/table.json'];
   const none = { ...process.env, SECATEUR_LIBCUDA: '/nowhere/libcuda.so.1' };
   const child = spawnSync(process.execPath, args, { env: none, encoding: 'utf8' });
