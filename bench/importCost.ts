@@ -8,7 +8,7 @@ import { type Row, median } from './row.js';
 const limit = 60;
 
 export function benchImport(rounds: number): Row {
-  const index = join(packageRoot(), 'dist/lib/index.js');
+  const index = join(packageRoot(), 'dist/bundle/lib/index.js');
   const text = `const start = performance.now(); await import('${index}'); console.log(performance.now() - start);`;
   const times = Array.from({ length: rounds }, () =>
     Number(spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' }).stdout),

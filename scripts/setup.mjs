@@ -102,11 +102,13 @@ removeOrphans();
 
 const sources = Math.max(
   time(at('tsconfig.json')),
+  time(at('scripts', 'bundle.mjs')),
   ...['lib', 'src', 'test', 'bench'].filter((d) => existsSync(at(d))).map((d) => newest(at(d), /\.ts$/)),
 );
 if (time(at('dist', '.compiled')) < sources) {
   console.error('secateur: compiling TypeScript');
   run(process.execPath, [at('node_modules', 'typescript', 'bin', 'tsc')]);
+  run(process.execPath, [at('scripts', 'bundle.mjs')]);
   writeFileSync(at('dist', '.compiled'), '');
 }
 

@@ -47,9 +47,9 @@ function publish(module) {
   }
 }
 const { exports, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const entries = [...Object.values(exports), ...Object.values(bin)]
-  .filter((path) => path.endsWith('.js'))
-  .map((path) => join(root, path.replace(/^\.\/dist\//, '').replace(/\.js$/, '.ts')));
+const entries = [...Object.values(exports).flatMap((entry) => entry.default ?? []), ...Object.values(bin)].map((path) =>
+  join(root, path.replace(/^\.\/dist\/bundle\//, '').replace(/\.js$/, '.ts')),
+);
 for (const entry of entries) {
   const file = program.getSourceFile(entry);
   const symbol = file && checker.getSymbolAtLocation(file);

@@ -25,7 +25,8 @@ function tool(script, args) {
 try {
   const [packed] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder], root));
   const allowed = [
-    /^dist\/(lib|src)\/[\w/]+\.(js|d\.ts)$/,
+    /^dist\/bundle\/[\w/]+\.js$/,
+    /^dist\/(lib|src)\/[\w/]+\.d\.ts$/,
     /^native\/(src|cuda)\/[\w/]+\.(cpp|h|cu|cuh)$/,
     /^native\/cuda\/images\.cmake$/,
     /^scripts\/build\.mjs$/,
@@ -35,15 +36,20 @@ try {
   for (const path of paths)
     if (!allowed.some((rule) => rule.test(path))) faults.push(`${path} must not be in the package`);
   for (const entry of files) {
-    if (!paths.some((path) => path === entry || path.startsWith(`${entry}/`)))
+    const [folder, ending] = entry.split('**/*');
+    if (!paths.some((path) => path.startsWith(folder) && path.endsWith(ending ?? '')))
       faults.push(`${entry} is missing in the package`);
   }
-  // Compiled files whose source is gone would be shipped too.
-  for (const path of paths.filter((p) => p.startsWith('dist/') && p.endsWith('.js'))) {
-    const source = path.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+  // Declarations whose source is gone would be shipped too.
+  for (const path of paths.filter((p) => p.endsWith('.d.ts'))) {
+    const source = path.replace(/^dist\//, '').replace(/\.d\.ts$/, '.ts');
     if (spawnSync('test', ['-f', join(root, source)]).status !== 0)
       faults.push(`${path} has no source: remove dist/ and build`);
   }
+  // Errors and `console.log(model)` show the names of classes; joining files gives a second one of a name another.
+  for (const path of paths.filter((p) => p.endsWith('.js')))
+    for (const [found] of readFileSync(join(root, path), 'utf8').matchAll(/\bclass \w+\$\d+/g))
+      faults.push(`${path}: ${found}: two classes have one name`);
   const tarball = join(folder, packed.filename);
   tool('publint/src/cli.js', ['run', tarball, '--strict']);
   tool('@arethetypeswrong/cli/dist/index.js', [tarball, '--profile', 'esm-only', '--format', 'ascii']);
@@ -56,7 +62,7 @@ try {
     user,
   );
   const entries = Object.entries(exports)
-    .filter(([, target]) => target.endsWith('.js'))
+    .filter(([, target]) => target.default !== undefined)
     .map(([entry]) => entry.replace('.', name));
   const script = (load, end) => `
     for (const entry of ${JSON.stringify(entries)})
@@ -74,6 +80,10 @@ try {
     const run = spawnSync(process.execPath, [file], { cwd: user, env, encoding: 'utf8' });
     if (run.status !== 0) faults.push(`${file}: ${run.stderr.trim()}`);
   }
+  // Has to find the program beside it that looks at the GPU.
+  const doctor = spawnSync(join(user, 'node_modules/.bin/secateur'), ['doctor'], { cwd: user, env, encoding: 'utf8' });
+  if (doctor.status !== 0 || !doctor.stdout.includes('cpu') || /program that looked|Cannot find/.test(doctor.stdout))
+    faults.push(`secateur doctor: ${doctor.stdout}${doctor.stderr}${doctor.error?.message ?? ''}`);
   console.log(`${paths.length} files, ${Math.round(packed.size / 1024)} KiB packed, ${entries.length} entries`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

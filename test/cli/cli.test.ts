@@ -8,7 +8,7 @@ import { packageRoot } from '../../lib/core/native.js';
 import { SafetensorsFile, toFloat32 } from '../../lib/io/index.js';
 import type { ReportData } from '../../src/pdp/index.js';
 
-const program = join(packageRoot(), 'dist/src/cli/main.js');
+const program = join(packageRoot(), 'dist/bundle/src/cli/main.js');
 const dir = mkdtempSync(join(tmpdir(), 'secateur-cli-'));
 t.teardown(() => rmSync(dir, { recursive: true, force: true }));
 
