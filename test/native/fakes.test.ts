@@ -118,27 +118,28 @@ t.test('a library that is not wanted is not asked', { skip }, (t) => {
   t.end();
 });
 
-t.test('attention in bf16 and its gradient are two graphs, which give what our own kernels give', { skip }, (t) => {
-  const script = `import { tensor, scaledDotProductAttention, sum } from '${join(root, 'dist/lib/index.js')}';
+for (const causal of [false, true])
+  t.test(`attention in bf16 and its gradient are two graphs, as our own kernels; causal: ${causal}`, { skip }, (t) => {
+    const script = `import { tensor, scaledDotProductAttention, sum } from '${join(root, 'dist/lib/index.js')}';
     const of = (shape, from) => tensor(Array.from({ length: shape.reduce((x, y) => x * y) }, (_, i) => Math.sin(from * i)),
       { shape, dtype: 'bf16', device: 'cuda', requiresGrad: true });
     const [q, k, v] = [of([2, 3, 20, 32], 1), of([2, 3, 24, 32], 2), of([2, 3, 24, 32], 3)];
-    const y = scaledDotProductAttention(q, k, v);
+    const y = scaledDotProductAttention(q, k, v, { causal: ${causal} });
     sum(y.mul(y)).backward();
     console.log(JSON.stringify([y, q.grad, k.grad, v.grad].map((x) => [...x.data()])));`;
-  const node = ['--input-type=module', '-e', script];
-  const [asked, own] = [run(process.execPath, node), run(process.execPath, node, { SECATEUR_LIBCUDNN: 'none' })];
-  t.match(asked, { status: 0, calls: { cudnn: 2 } }, asked.out);
-  t.equal(own.status, 0, own.out);
-  const [a, b] = [asked, own].map(({ out }) => JSON.parse(out.trim().split('\n').at(-1) ?? '[]') as number[][]);
-  for (const [i, name] of ['y', 'dq', 'dk', 'dv'].entries()) {
-    const [x = [], z = []] = [a?.[i], b?.[i]];
-    const scale = Math.max(...z.map(Math.abs));
-    const worst = Math.max(...z.map((w, j) => Math.abs(w - (x[j] ?? NaN)))) / scale;
-    t.ok(z.length > 0 && worst < 2e-2, `${name}: difference ${worst.toExponential(1)}`);
-  }
-  t.end();
-});
+    const node = ['--input-type=module', '-e', script];
+    const [asked, own] = [run(process.execPath, node), run(process.execPath, node, { SECATEUR_LIBCUDNN: 'none' })];
+    t.match(asked, { status: 0, calls: { cudnn: 2 } }, asked.out);
+    t.equal(own.status, 0, own.out);
+    const [a, b] = [asked, own].map(({ out }) => JSON.parse(out.trim().split('\n').at(-1) ?? '[]') as number[][]);
+    for (const [i, name] of ['y', 'dq', 'dk', 'dv'].entries()) {
+      const [x = [], z = []] = [a?.[i], b?.[i]];
+      const scale = Math.max(...z.map(Math.abs));
+      const worst = Math.max(...z.map((w, j) => Math.abs(w - (x[j] ?? NaN)))) / scale;
+      t.ok(z.length > 0 && worst < 2e-2, `${name}: difference ${worst.toExponential(1)}`);
+    }
+    t.end();
+  });
 
 t.test('a captured step replays what the libraries do', { skip }, (t) => {
   const script = `import { tensor, matmul, conv2d, copy_ } from '${join(root, 'dist/lib/index.js')}';

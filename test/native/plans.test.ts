@@ -107,7 +107,9 @@ t.test('every graph has a plan', { skip: missing.length > 0 ? missing.join('; ')
       `${kind}: ${mine.length} graphs on sm_${architectures.join(', ')}; workspace up to ${largest.toFixed(1)} MiB, ` +
         `a plan in ${slowest} ms at most`,
     );
-    t.ok(largest <= 256, `${kind}: ${largest.toFixed(1)} MiB of workspace, of 256`);
+    // Attention's gradient may have three times the memory of its tensors: 192 MiB for GPT-2.
+    const limit = kind.includes('attentionGrad') ? 3 * 192 : 256;
+    t.ok(largest <= limit, `${kind}: ${largest.toFixed(1)} MiB of workspace, of ${limit}`);
   }
   t.end();
 });

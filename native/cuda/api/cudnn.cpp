@@ -13,7 +13,7 @@ Bound<Cudnn> open() {
   if (bound.table.getVersion == nullptr) return bound;
   const std::size_t version = bound.table.getVersion();
   bound.library.version = versionText(version);
-  // 9.13 is the first one with attention as one operation.
+  // What is used is documented since 9.8; nothing older than 9.13 was tried.
   if (version < 91300 || version >= 100000) refuseVersion(bound.library, "9.13 or later, below 10");
   // cuDNN opens it by its bare name, which finds the one that is loaded already, and ends the process without it.
   if (bound.library.available() && !cublasLt().library.available())

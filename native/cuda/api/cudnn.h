@@ -39,13 +39,13 @@ using DnnDescriptor = void*;
   X(CUDNN_BACKEND_OPERATION_NORM_FORWARD_DESCRIPTOR, norm, 29)                                 \
   X(CUDNN_BACKEND_OPERATION_NORM_BACKWARD_DESCRIPTOR, normGrad, 30)                            \
   X(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR, operationReshape, 31)                          \
-  X(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, deviceProperties, 38)                                 \
-  X(CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR, attention, 41)
+  X(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, deviceProperties, 38)
 
 #define SECATEUR_CUDNN_ATTRIBUTES(X)                                                   \
   X(CUDNN_ATTR_POINTWISE_MODE, pointwiseMode, 0)                                       \
   X(CUDNN_ATTR_POINTWISE_MATH_PREC, pointwisePrecision, 1)                             \
   X(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, pointwiseNan, 2)                             \
+  X(CUDNN_ATTR_POINTWISE_AXIS, pointwiseAxis, 9)                                       \
   X(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, convolutionPrecision, 100)                       \
   X(CUDNN_ATTR_CONVOLUTION_CONV_MODE, convolutionMode, 101)                            \
   X(CUDNN_ATTR_CONVOLUTION_DILATIONS, convolutionDilations, 102)                       \
@@ -83,6 +83,7 @@ using DnnDescriptor = void*;
   X(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, operationPointwiseX, 751)                    \
   X(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, operationPointwiseB, 752)                    \
   X(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, operationPointwiseY, 753)                    \
+  X(CUDNN_ATTR_OPERATION_POINTWISE_TDESC, operationPointwiseT, 758)                    \
   X(CUDNN_ATTR_OPERATIONGRAPH_OPS, graphOperations, 801)                               \
   X(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, tensorAlignment, 900)                            \
   X(CUDNN_ATTR_TENSOR_DATA_TYPE, tensorType, 901)                                      \
@@ -131,13 +132,7 @@ using DnnDescriptor = void*;
   X(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, reshapeX, 2200)                                \
   X(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, reshapeY, 2201)                                \
   X(CUDNN_ATTR_DEVICEPROP_HANDLE, deviceHandle, 2701)                                  \
-  X(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, deviceJson, 2702)                       \
-  X(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC, attentionQ, 2800)                             \
-  X(CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC, attentionK, 2801)                             \
-  X(CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC, attentionV, 2802)                             \
-  X(CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC, attentionO, 2803)                             \
-  X(CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC, attentionStats, 2804)                     \
-  X(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC, attentionScale, 2805)
+  X(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, deviceJson, 2702)
 
 // What an attribute's value is.
 #define SECATEUR_CUDNN_KINDS(X)                                \
@@ -160,18 +155,27 @@ using DnnDescriptor = void*;
 
 #define SECATEUR_CUDNN_DATA_TYPES(X) \
   X(CUDNN_DATA_FLOAT, f32, 0)        \
-  X(CUDNN_DATA_BFLOAT16, bf16, 9)
+  X(CUDNN_DATA_INT32, i32, 4)        \
+  X(CUDNN_DATA_BFLOAT16, bf16, 9)    \
+  X(CUDNN_DATA_BOOLEAN, boolean, 11)
 
 #define SECATEUR_CUDNN_CONVOLUTION_MODES(X) X(CUDNN_CROSS_CORRELATION, crossCorrelation, 1)
 
-#define SECATEUR_CUDNN_POINTWISE_MODES(X) \
-  X(CUDNN_POINTWISE_ADD, add, 0)          \
-  X(CUDNN_POINTWISE_MUL, multiply, 1)     \
-  X(CUDNN_POINTWISE_SUB, subtract, 9)     \
-  X(CUDNN_POINTWISE_EXP, exponential, 13) \
-  X(CUDNN_POINTWISE_RELU_FWD, relu, 100)
+#define SECATEUR_CUDNN_POINTWISE_MODES(X)       \
+  X(CUDNN_POINTWISE_ADD, add, 0)                \
+  X(CUDNN_POINTWISE_MUL, multiply, 1)           \
+  X(CUDNN_POINTWISE_DIV, divide, 6)             \
+  X(CUDNN_POINTWISE_SUB, subtract, 9)           \
+  X(CUDNN_POINTWISE_EXP, exponential, 13)       \
+  X(CUDNN_POINTWISE_LOG, logarithm, 15)         \
+  X(CUDNN_POINTWISE_RELU_FWD, relu, 100)        \
+  X(CUDNN_POINTWISE_CMP_GE, notBelow, 303)      \
+  X(CUDNN_POINTWISE_GEN_INDEX, placeAlong, 501) \
+  X(CUDNN_POINTWISE_BINARY_SELECT, select, 601)
 
-#define SECATEUR_CUDNN_REDUCTIONS(X) X(CUDNN_REDUCE_TENSOR_ADD, add, 0)
+#define SECATEUR_CUDNN_REDUCTIONS(X) \
+  X(CUDNN_REDUCE_TENSOR_ADD, add, 0) \
+  X(CUDNN_REDUCE_TENSOR_MAX, largest, 3)
 
 #define SECATEUR_CUDNN_NORMS(X) X(CUDNN_BATCH_NORM, batch, 2)
 

@@ -19,12 +19,6 @@ struct ChannelsLast {
       : extents{n, c, h, w}, strides{h * w * c, 1, w * c, c} {}
 };
 
-struct Rows {
-  Extents extents, strides;
-  Rows(std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t width)
-      : extents{batch, heads, rows, width}, strides{heads * rows * width, rows * width, width, 1} {}
-};
-
 }  // namespace
 
 std::vector<std::int64_t> ConvolutionShape::key() const {
@@ -53,7 +47,7 @@ std::vector<std::int64_t> ConvolutionShape::key() const {
 
 std::vector<std::int64_t> AttentionShape::key() const {
   // Shorter than a convolution's: the two never meet.
-  return {batch, heads, queries, keys, width, std::int64_t{gradient}};
+  return {batch, heads, queries, keys, width, std::int64_t{gradient} + 2 * std::int64_t{causal}};
 }
 
 void Graph::tensor(TensorNumber number, DnnDataType type, const Extents& extents, const Extents& strides, Place place) {
@@ -76,18 +70,34 @@ const Descriptor& Graph::of(TensorNumber number) const {
 }
 
 void Graph::pointwise(DnnPointwiseMode f, std::initializer_list<TensorNumber> operands, TensorNumber y) {
+  // A comparison computes what is true.
+  const auto precision = f == DnnPointwiseMode::notBelow ? DnnDataType::boolean : DnnDataType::f32;
   Descriptor mode(DnnDescriptorType::pointwise);
-  mode.set(DnnAttribute::pointwiseMode, f).set(DnnAttribute::pointwisePrecision, DnnDataType::f32);
+  mode.set(DnnAttribute::pointwiseMode, f).set(DnnAttribute::pointwisePrecision, precision);
   if (f == DnnPointwiseMode::relu) mode.set(DnnAttribute::pointwiseNan, DnnNan::propagate);
   mode.finalize("a pointwise function");
+  apply(mode, operands, y);
+  parts_.push_back(std::move(mode));
+}
+
+void Graph::placeAlong(std::int64_t axis, TensorNumber x, TensorNumber y) {
+  Descriptor mode(DnnDescriptorType::pointwise);
+  mode.set(DnnAttribute::pointwiseMode, DnnPointwiseMode::placeAlong)
+      .set(DnnAttribute::pointwisePrecision, DnnDataType::i32)
+      .set(DnnAttribute::pointwiseAxis, axis)
+      .finalize("places along an axis");
+  apply(mode, {x}, y);
+  parts_.push_back(std::move(mode));
+}
+
+void Graph::apply(const Descriptor& f, std::initializer_list<TensorNumber> operands, TensorNumber y) {
+  constexpr DnnAttribute places[] = {DnnAttribute::operationPointwiseX, DnnAttribute::operationPointwiseB,
+                                     DnnAttribute::operationPointwiseT};
   Descriptor operation(DnnDescriptorType::operationPointwise);
-  operation.set(DnnAttribute::operationPointwiseMode, mode)
-      .set(DnnAttribute::operationPointwiseX, of(operands.begin()[0]))
-      .set(DnnAttribute::operationPointwiseY, of(y));
-  if (operands.size() > 1) operation.set(DnnAttribute::operationPointwiseB, of(operands.begin()[1]));
+  operation.set(DnnAttribute::operationPointwiseMode, f).set(DnnAttribute::operationPointwiseY, of(y));
+  for (std::size_t i = 0; i < operands.size(); i++) operation.set(places[i], of(operands.begin()[i]));
   operation.finalize("applying a pointwise function");
   operations_.push_back(std::move(operation));
-  parts_.push_back(std::move(mode));
 }
 
 void Graph::multiply(TensorNumber a, TensorNumber b, TensorNumber c) {
@@ -103,16 +113,16 @@ void Graph::multiply(TensorNumber a, TensorNumber b, TensorNumber c) {
   parts_.push_back(std::move(how));
 }
 
-void Graph::sum(TensorNumber x, TensorNumber y) {
+void Graph::reduce(DnnReduction f, TensorNumber x, TensorNumber y) {
   Descriptor how(DnnDescriptorType::reduction);
-  how.set(DnnAttribute::reductionOperator, DnnReduction::add)
+  how.set(DnnAttribute::reductionOperator, f)
       .set(DnnAttribute::reductionPrecision, DnnDataType::f32)
-      .finalize("a sum");
+      .finalize("a reduction");
   Descriptor operation(DnnDescriptorType::operationReduction);
   operation.set(DnnAttribute::operationReductionHow, how)
       .set(DnnAttribute::operationReductionX, of(x))
       .set(DnnAttribute::operationReductionY, of(y))
-      .finalize("summing");
+      .finalize("reducing");
   operations_.push_back(std::move(operation));
   parts_.push_back(std::move(how));
 }
@@ -193,31 +203,6 @@ Graph::Graph(const ConvolutionShape& s) {
     pointwise(DnnPointwiseMode::add, {numberSum, numberBias}, s.relu ? numberBiased : numberY);
     if (s.relu) pointwise(DnnPointwiseMode::relu, {numberBiased}, numberY);
   }
-  finish();
-}
-
-Graph::Graph(const AttentionShape& s) {
-  if (s.gradient) {
-    attentionGradient(s);
-    return;
-  }
-  const Rows q(s.batch, s.heads, s.queries, s.width), k(s.batch, s.heads, s.keys, s.width);
-  const Rows stats(s.batch, s.heads, s.queries, 1), one(1, 1, 1, 1);
-  tensor(numberQ, DnnDataType::bf16, q.extents, q.strides);
-  tensor(numberK, DnnDataType::bf16, k.extents, k.strides);
-  tensor(numberV, DnnDataType::bf16, k.extents, k.strides);
-  tensor(numberO, DnnDataType::bf16, q.extents, q.strides);
-  tensor(numberStats, DnnDataType::f32, stats.extents, stats.strides);
-  tensor(numberScale, DnnDataType::f32, one.extents, one.strides, Place::value);
-  Descriptor operation(DnnDescriptorType::attention);
-  operation.set(DnnAttribute::attentionQ, of(numberQ))
-      .set(DnnAttribute::attentionK, of(numberK))
-      .set(DnnAttribute::attentionV, of(numberV))
-      .set(DnnAttribute::attentionO, of(numberO))
-      .set(DnnAttribute::attentionStats, of(numberStats))
-      .set(DnnAttribute::attentionScale, of(numberScale))
-      .finalize("attention");
-  operations_.push_back(std::move(operation));
   finish();
 }
 

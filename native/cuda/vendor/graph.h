@@ -23,7 +23,21 @@ enum TensorNumber : std::int64_t {
   numberO,
   numberStats,
   numberScale,
-  // Of attention's gradient.
+  // Of attention, inside.
+  numberScores,
+  numberScaled,
+  numberRow,
+  numberColumn,
+  numberSeen,
+  numberLowest,
+  numberMasked,
+  numberLargest,
+  numberBelowLargest,
+  numberExponentials,
+  numberTotal,
+  numberLogTotal,
+  numberProbabilities,
+  // Of its gradient.
   numberDo,
   numberDq,
   numberDk,
@@ -32,10 +46,7 @@ enum TensorNumber : std::int64_t {
   numberDelta,
   numberUpTimesO,
   numberRowSums,
-  numberScores,
-  numberScaled,
   numberLogarithms,
-  numberProbabilities,
   numberProbabilitiesT,
   numberDp,
   numberDpLess,
@@ -79,10 +90,11 @@ struct ConvolutionShape {
   std::vector<std::int64_t> key() const;
 };
 
-// [batch, heads, rows, width], contiguous; bf16. Every query sees every key. The statistics are each query's logarithm
-// of the sum of exponentials: the forward pass gives them, and the gradient asks for them.
+// [batch, heads, rows, width], contiguous; bf16. Every query sees every key, or query i the keys 0 to i. The statistics
+// are each query's logarithm of the sum of exponentials: the forward pass gives them, and the gradient asks for them.
 struct AttentionShape {
   std::int64_t batch = 0, heads = 0, queries = 0, keys = 0, width = 0;
+  bool causal = false;
   bool gradient = false;
 
   std::vector<std::int64_t> key() const;
@@ -111,13 +123,19 @@ class Graph {
   void tensor(TensorNumber number, DnnDataType type, const std::vector<std::int64_t>& extents,
               const std::vector<std::int64_t>& strides, Place place = Place::memory);
   const Descriptor& of(TensorNumber number) const;
+  void attention(const AttentionShape& shape);
   void attentionGradient(const AttentionShape& shape);
-  // y = f(x, b), or of x alone; in f32. relu lets NaN pass.
+  // The scaled scores of all queries and keys, the lowest number there is where a query may not look.
+  TensorNumber scores(const AttentionShape& shape);
+  // y = f of one to three operands; in f32. relu lets NaN pass.
   void pointwise(DnnPointwiseMode f, std::initializer_list<TensorNumber> operands, TensorNumber y);
+  // Each element's place in x along an axis.
+  void placeAlong(std::int64_t axis, TensorNumber x, TensorNumber y);
   void multiply(TensorNumber a, TensorNumber b, TensorNumber c);
-  // Sums over the axes that y lacks.
-  void sum(TensorNumber x, TensorNumber y);
+  // Over the axes that y lacks.
+  void reduce(DnnReduction f, TensorNumber x, TensorNumber y);
   void reshape(TensorNumber x, TensorNumber y);
+  void apply(const Descriptor& f, std::initializer_list<TensorNumber> operands, TensorNumber y);
   void finish();
 
   // The graph refers to its operations, they to their tensors: all live as long as it.

@@ -7,7 +7,7 @@ namespace secateur::cuda::dnn {
 namespace {
 
 // Why an engine with these notes will not do, or null.
-const char* objection(const std::vector<DnnNote>& notes, const Arithmetic& arithmetic) {
+const char* objection(const std::vector<DnnNote>& notes, const Terms& terms) {
   for (const DnnNote note : notes) {
     switch (note) {
       case DnnNote::nondeterministic:
@@ -16,13 +16,13 @@ const char* objection(const std::vector<DnnNote>& notes, const Arithmetic& arith
       case DnnNote::reducedPrecisionReduction:
         return "computes in fewer bits";
       case DnnNote::tensorCore:
-        if (arithmetic.wholeF32) return "rounds f32 to TF32";
+        if (terms.wholeF32) return "rounds f32 to TF32";
         break;
       case DnnNote::fft:
         return "spreads a NaN over the whole image";
       case DnnNote::winograd:
       case DnnNote::winograd4x4:
-        if (!arithmetic.winograd) return "uses Winograd's algorithm";
+        if (!terms.winograd) return "uses Winograd's algorithm";
         break;
       case DnnNote::winograd6x6:
       case DnnNote::winograd13x13:
@@ -42,14 +42,14 @@ Target::Target(const std::string& json) {
   descriptor_.set(DnnAttribute::deviceJson, json).finalize("a described device");
 }
 
-Plan::Plan(const Graph& graph, const Target& target, const Arithmetic& arithmetic) {
+Plan::Plan(const Graph& graph, const Target& target, const Terms& terms) {
   std::string reason = "no engine was proposed";
-  if (tryConfigs(graph, target, arithmetic, DnnHeuristics::best, reason)) return;
-  if (tryConfigs(graph, target, arithmetic, DnnHeuristics::fallback, reason)) return;
+  if (tryConfigs(graph, target, terms, DnnHeuristics::best, reason)) return;
+  if (tryConfigs(graph, target, terms, DnnHeuristics::fallback, reason)) return;
   throw Unsupported(reason);
 }
 
-bool Plan::tryConfigs(const Graph& graph, const Target& target, const Arithmetic& arithmetic, DnnHeuristics mode,
+bool Plan::tryConfigs(const Graph& graph, const Target& target, const Terms& terms, DnnHeuristics mode,
                       std::string& reason) {
   std::vector<Descriptor> configs;
   try {
@@ -66,7 +66,7 @@ bool Plan::tryConfigs(const Graph& graph, const Target& target, const Arithmetic
   for (Descriptor& config : configs) {
     const std::vector<Descriptor> engine =
         config.descriptors(DnnAttribute::engineConfigEngine, DnnDescriptorType::engine);
-    if (const char* why = objection(engine.at(0).notes(DnnAttribute::engineNotes), arithmetic)) {
+    if (const char* why = objection(engine.at(0).notes(DnnAttribute::engineNotes), terms)) {
       reason = std::string("an engine that ") + why;
       continue;
     }
@@ -76,7 +76,7 @@ bool Plan::tryConfigs(const Graph& graph, const Target& target, const Arithmetic
           .set(DnnAttribute::planDevice, target.descriptor())
           .finalize("a plan");
       const auto bytes = static_cast<std::size_t>(plan.whole(DnnAttribute::planWorkspaceBytes));
-      if (bytes > workspaceLimit) {
+      if (bytes > terms.workspace) {
         reason = "an engine wants " + std::to_string(bytes >> 20) + " MiB of workspace";
         continue;
       }
@@ -92,8 +92,7 @@ bool Plan::tryConfigs(const Graph& graph, const Target& target, const Arithmetic
   return false;
 }
 
-void Plan::run(DnnHandle handle, std::initializer_list<std::pair<TensorNumber, const void*>> memory,
-               void* workspace) const {
+void Plan::run(DnnHandle handle, const Memory& memory, void* workspace) const {
   std::vector<std::int64_t> numbers;
   std::vector<void*> pointers;
   for (const auto& [number, data] : memory) {

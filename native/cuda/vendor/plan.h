@@ -1,8 +1,8 @@
-// Execution plans: the first of the engines cuDNN proposes for a graph that keeps the rules of arithmetic, fits the
-// workspace, and can be made ready.
+// Execution plans: the first of the engines cuDNN proposes for a graph that keeps the terms and can be made ready.
 #pragma once
+#include <algorithm>
 #include <cstddef>
-#include <initializer_list>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,30 +24,37 @@ class Target {
   Descriptor descriptor_{DnnDescriptorType::deviceProperties};
 };
 
-// What a sum may do to its terms.
-struct Arithmetic {
+// What a plan may do.
+struct Terms {
   // f32 is f32: no tensor cores, which round the factors to ten bits.
   bool wholeF32 = true;
   // Winograd's algorithm with small tiles.
   bool winograd = false;
+  // Bytes of memory beside the tensors.
+  std::size_t workspace = std::size_t{256} << 20;
 };
 
-inline Arithmetic arithmeticOf(const ConvolutionShape& s) { return {s.dtype == DType::f32, !s.highest}; }
-inline Arithmetic arithmeticOf(const AttentionShape&) { return {false, false}; }
-inline Arithmetic arithmeticOf(const BatchNormShape&) { return {true, false}; }
+inline Terms termsOf(const ConvolutionShape& s) { return {s.dtype == DType::f32, !s.highest}; }
+inline Terms termsOf(const BatchNormShape&) { return {}; }
+// The gradient of a long batch needs twice the memory of its tensors.
+inline Terms termsOf(const AttentionShape& s) {
+  const auto elements = static_cast<std::size_t>(s.batch * s.heads * (s.queries + s.keys) * s.width);
+  const std::size_t tensors = 4 * elements * sizeof(std::uint16_t);
+  return {false, false, std::max(Terms{}.workspace, 3 * tensors)};
+}
 
-// Memory that a plan may use beside its tensors.
-constexpr std::size_t workspaceLimit = std::size_t{256} << 20;
+// Where the tensors of a graph that are not inside it lie.
+using Memory = std::vector<std::pair<TensorNumber, const void*>>;
 
 class Plan {
  public:
   // Throws Unsupported, naming the last engine's reason.
-  Plan(const Graph& graph, const Target& target, const Arithmetic& arithmetic);
+  Plan(const Graph& graph, const Target& target, const Terms& terms);
   std::size_t workspaceBytes() const { return workspaceBytes_; }
-  void run(DnnHandle handle, std::initializer_list<std::pair<TensorNumber, const void*>> memory, void* workspace) const;
+  void run(DnnHandle handle, const Memory& memory, void* workspace) const;
 
  private:
-  bool tryConfigs(const Graph& graph, const Target& target, const Arithmetic& arithmetic, DnnHeuristics mode,
+  bool tryConfigs(const Graph& graph, const Target& target, const Terms& terms, DnnHeuristics mode,
                   std::string& reason);
 
   // A plan refers to its engine.

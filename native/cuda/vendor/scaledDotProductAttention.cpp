@@ -1,5 +1,7 @@
 #include "vendor/scaledDotProductAttention.h"
 
+#include <limits>
+
 #include "host/launch.h"
 #include "vendor/session.h"
 
@@ -10,45 +12,41 @@ namespace {
 // What is worth asking for, and may be asked.
 template <class Args>
 bool suits(const Args& a) {
-  return a.q.dtype == DType::bf16 && !a.causal && !a.keyMask.present && !a.accumulate && a.q.size() > 0 &&
-         a.k.size() > 0;
+  return a.q.dtype == DType::bf16 && !a.keyMask.present && !a.accumulate && a.q.size() > 0 && a.k.size() > 0;
 }
 
-dnn::AttentionShape shapeOf(const View& q, const View& k, bool gradient) {
-  return {q.dims[0], q.dims[1], q.dims[2], k.dims[2], q.dims[3], gradient};
+template <class Args>
+bool runGraph(const Args& a, bool gradient, dnn::Memory memory) {
+  dnn::Session* session = dnn::Session::get();
+  if (session == nullptr) return false;
+  const auto scale = static_cast<float>(a.scale);
+  // Not infinity: below a largest score that is infinite itself it would be NaN.
+  constexpr float lowest = std::numeric_limits<float>::lowest();
+  memory.insert(memory.end(), {{dnn::numberQ, a.q.data},
+                               {dnn::numberK, a.k.data},
+                               {dnn::numberV, a.v.data},
+                               {dnn::numberO, a.y.data},
+                               {dnn::numberStats, a.lse.data},
+                               {dnn::numberScale, &scale}});
+  if (a.causal) memory.emplace_back(dnn::numberLowest, &lowest);
+  return session->run(
+      dnn::AttentionShape{a.q.dims[0], a.q.dims[1], a.q.dims[2], a.k.dims[2], a.q.dims[3], a.causal, gradient}, memory);
 }
 
 }  // namespace
 
-bool cudnnAttention(const ScaledDotProductAttentionArgs& a) {
-  dnn::Session* session = dnn::Session::get();
-  if (session == nullptr || !suits(a)) return false;
-  const auto scale = static_cast<float>(a.scale);
-  return session->run(shapeOf(a.q, a.k, false), {{dnn::numberQ, a.q.data},
-                                                 {dnn::numberK, a.k.data},
-                                                 {dnn::numberV, a.v.data},
-                                                 {dnn::numberO, a.y.data},
-                                                 {dnn::numberStats, a.lse.data},
-                                                 {dnn::numberScale, &scale}});
-}
+bool cudnnAttention(const ScaledDotProductAttentionArgs& a) { return suits(a) && runGraph(a, false, {}); }
 
 bool cudnnAttentionGrad(const ScaledDotProductAttentionGradArgs& a) {
-  dnn::Session* session = dnn::Session::get();
-  if (session == nullptr || !suits(a)) return false;
-  const auto scale = static_cast<float>(a.scale);
+  if (!suits(a)) return false;
   const float one = 1.0f;
-  return session->run(shapeOf(a.q, a.k, true), {{dnn::numberQ, a.q.data},
-                                                {dnn::numberK, a.k.data},
-                                                {dnn::numberV, a.v.data},
-                                                {dnn::numberO, a.y.data},
-                                                {dnn::numberDo, a.g.data},
-                                                {dnn::numberStats, a.lse.data},
-                                                {dnn::numberDelta, scratch<float>(a.lse.size())},
-                                                {dnn::numberScale, &scale},
-                                                {dnn::numberOne, &one},
-                                                {dnn::numberDq, a.dq.data},
-                                                {dnn::numberDk, a.dk.data},
-                                                {dnn::numberDv, a.dv.data}});
+  return runGraph(a, true,
+                  {{dnn::numberDo, a.g.data},
+                   {dnn::numberDelta, scratch<float>(a.lse.size())},
+                   {dnn::numberOne, &one},
+                   {dnn::numberDq, a.dq.data},
+                   {dnn::numberDk, a.dk.data},
+                   {dnn::numberDv, a.dv.data}});
 }
 
 }  // namespace secateur::cuda

@@ -21,7 +21,8 @@ std::unique_ptr<Session> start() {
 
 // Numbers that cuDNN reads on the host.
 bool isValue(TensorNumber number) {
-  return number == numberScale || number == numberOne || number == numberEps || number == numberMomentum;
+  return number == numberScale || number == numberLowest || number == numberOne || number == numberEps ||
+         number == numberMomentum;
 }
 
 }  // namespace
@@ -32,7 +33,7 @@ Session* Session::get() {
   return instance.get();
 }
 
-bool Session::runPlan(const PlanPointer& plan, Memory memory) {
+bool Session::runPlan(const PlanPointer& plan, const Memory& memory) {
   if (plan == nullptr) return false;
   for (const auto& [number, data] : memory)
     if (!isValue(number) && reinterpret_cast<std::uintptr_t>(data) % tensorAlignment != 0) return false;

@@ -1,6 +1,5 @@
 // cuDNN on the device in use: its handle, and the plans made so far.
 #pragma once
-#include <initializer_list>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -9,8 +8,6 @@
 #include "vendor/recent.h"
 
 namespace secateur::cuda::dnn {
-
-using Memory = std::initializer_list<std::pair<TensorNumber, const void*>>;
 
 class Session {
  public:
@@ -23,7 +20,7 @@ class Session {
 
   // Queues the graph of this shape on the device's stream; false when cuDNN has no plan for it.
   template <class Shape>
-  bool run(const Shape& shape, Memory memory) {
+  bool run(const Shape& shape, const Memory& memory) {
     return runPlan(plans_.get(shape.key(), [&] { return planOf(shape); }), memory);
   }
 
@@ -33,12 +30,12 @@ class Session {
   template <class Shape>
   PlanPointer planOf(const Shape& shape) const {
     try {
-      return std::make_shared<const Plan>(Graph(shape), target_, arithmeticOf(shape));
+      return std::make_shared<const Plan>(Graph(shape), target_, termsOf(shape));
     } catch (const Unsupported&) {
       return nullptr;  // remembered, so that it is not looked for again
     }
   }
-  bool runPlan(const PlanPointer& plan, Memory memory);
+  bool runPlan(const PlanPointer& plan, const Memory& memory);
 
   DnnHandle handle_;
   Target target_;

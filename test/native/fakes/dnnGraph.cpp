@@ -1,6 +1,5 @@
 #include "dnnGraph.h"
 
-#include <cmath>
 #include <set>
 
 #include "simulatedGpu.h"
@@ -17,53 +16,6 @@ std::vector<RecordPointer> those(const Record& r, std::initializer_list<A> attri
   for (const A a : attributes)
     if (r.has(a)) found.push_back(r.records(a).at(0));
   return found;
-}
-
-DnnPointwiseMode modeOf(const Record& r) {
-  return static_cast<DnnPointwiseMode>(r.record(A::operationPointwiseMode).enumerator(A::pointwiseMode));
-}
-bool isUnary(DnnPointwiseMode mode) { return mode == DnnPointwiseMode::relu || mode == DnnPointwiseMode::exponential; }
-
-void checkPointwise(const Record& r) {
-  const Operand x = shapeOf(r.record(A::operationPointwiseX)), y = shapeOf(r.record(A::operationPointwiseY));
-  require(x.extents.size() == 4 && x.extents == y.extents, "a result has the shape of its operand");
-  require(r.has(A::operationPointwiseB) != isUnary(modeOf(r)), "as many operands as the function has");
-  if (isUnary(modeOf(r))) return;
-  const Operand b = shapeOf(r.record(A::operationPointwiseB));
-  require(b.extents.size() == 4, "four axes");
-  for (std::size_t i = 0; i < 4; i++)
-    require(b.extents[i] == y.extents[i] || b.extents[i] == 1, "the second operand broadcasts to the result");
-}
-
-template <class F>
-void eachElement(const Operand& y, const F& f) {
-  for (std::int64_t i = 0; i < y.extents[0]; i++)
-    for (std::int64_t j = 0; j < y.extents[1]; j++)
-      for (std::int64_t k = 0; k < y.extents[2]; k++)
-        for (std::int64_t l = 0; l < y.extents[3]; l++) y.put(i, j, k, l, f(i, j, k, l));
-}
-
-void computePointwise(const Record& r, const Bound& bound) {
-  const Operand x = bound(r.record(A::operationPointwiseX)), y = bound(r.record(A::operationPointwiseY));
-  const DnnPointwiseMode mode = modeOf(r);
-  if (isUnary(mode)) {
-    const Record& how = r.record(A::operationPointwiseMode);
-    // relu loses NaN unless somebody minds.
-    const bool keepNan =
-        how.has(A::pointwiseNan) && how.enumerator(A::pointwiseNan) == static_cast<int>(DnnNan::propagate);
-    eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
-      const float v = x.at(i, j, k, l);
-      if (mode == DnnPointwiseMode::exponential) return std::exp(v);
-      return v > 0 || (keepNan && v != v) ? v : 0.0f;
-    });
-    return;
-  }
-  const Operand b = bound(r.record(A::operationPointwiseB));
-  const auto in = [&](std::size_t axis, std::int64_t i) { return b.extents[axis] == 1 ? 0 : i; };
-  eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
-    const float v = x.at(i, j, k, l), w = b.at(in(0, i), in(1, j), in(2, k), in(3, l));
-    return mode == DnnPointwiseMode::add ? v + w : mode == DnnPointwiseMode::subtract ? v - w : v * w;
-  });
 }
 
 }  // namespace
@@ -97,6 +49,7 @@ std::vector<RecordPointer> inputsOf(const Record& r) {
                    A::gradWeightDy,
                    A::operationPointwiseX,
                    A::operationPointwiseB,
+                   A::operationPointwiseT,
                    A::operationMatmulA,
                    A::operationMatmulB,
                    A::operationReductionX,
@@ -112,18 +65,13 @@ std::vector<RecordPointer> inputsOf(const Record& r) {
                    A::normGradMean,
                    A::normGradRstd,
                    A::normGradDy,
-                   A::normGradWeight,
-                   A::attentionQ,
-                   A::attentionK,
-                   A::attentionV,
-                   A::attentionScale});
+                   A::normGradWeight});
 }
 
 std::vector<RecordPointer> outputsOf(const Record& r) {
-  return those(
-      r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::operationMatmulC,
-          A::operationReductionY, A::reshapeY, A::normY, A::normMean, A::normRstd, A::normMeanAfter, A::normVarAfter,
-          A::normGradDx, A::normGradDweight, A::normGradDbias, A::attentionO, A::attentionStats});
+  return those(r, {A::forwardY, A::gradInputDx, A::gradWeightDw, A::operationPointwiseY, A::operationMatmulC,
+                   A::operationReductionY, A::reshapeY, A::normY, A::normMean, A::normRstd, A::normMeanAfter,
+                   A::normVarAfter, A::normGradDx, A::normGradDweight, A::normGradDbias});
 }
 
 namespace {
@@ -142,8 +90,7 @@ const Kind& kindOf(const Record& r) {
                                {T::operationReduction, checkReduction, computeReduction},
                                {T::operationReshape, checkReshape, computeReshape},
                                {T::norm, checkNorm, computeNorm},
-                               {T::normGrad, checkNormGrad, computeNormGrad},
-                               {T::attention, checkAttentionShapes, computeAttention}};
+                               {T::normGrad, checkNormGrad, computeNormGrad}};
   for (const Kind& kind : kinds)
     if (kind.type == r.type) return kind;
   refuse("no operation");

@@ -25,11 +25,13 @@ std::vector<RecordPointer> outputsOf(const Record& operation);
 // Finds the memory of a tensor while a graph runs.
 using Bound = std::function<Operand(const Record& tensor)>;
 void computeOperation(const Record& operation, const Bound& bound);
-// dnnConvolution.cpp, dnnAttention.cpp, dnnProduct.cpp, dnnNorm.cpp
+// dnnConvolution.cpp, dnnPointwise.cpp, dnnProduct.cpp, dnnNorm.cpp
 void checkConvolutionShapes(const Record& operation);
 void computeConvolution(const Record& operation, const Bound& bound);
-void checkAttentionShapes(const Record& operation);
-void computeAttention(const Record& operation, const Bound& bound);
+// The function alone.
+void checkPointwiseFunction(const Record& function);
+void checkPointwise(const Record& operation);
+void computePointwise(const Record& operation, const Bound& bound);
 void checkMatmul(const Record& operation);
 void computeMatmul(const Record& operation, const Bound& bound);
 void checkReduction(const Record& operation);

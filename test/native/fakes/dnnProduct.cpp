@@ -1,4 +1,6 @@
-// Products, sums and reshapes.
+// Products, reductions and reshapes.
+#include <cmath>
+
 #include "dnnGraph.h"
 #include "simulatedGpu.h"
 
@@ -49,16 +51,20 @@ void checkReduction(const Record& r) {
   const Operand x = shapeOf(r.record(A::operationReductionX)), y = shapeOf(r.record(A::operationReductionY));
   require(x.extents.size() == 4 && y.extents.size() == 4, "four axes");
   for (std::size_t i = 0; i < 4; i++)
-    require(y.extents[i] == x.extents[i] || y.extents[i] == 1, "an axis stays or is summed over");
+    require(y.extents[i] == x.extents[i] || y.extents[i] == 1, "an axis stays or is reduced");
 }
 
 void computeReduction(const Record& r, const Bound& bound) {
   const Operand x = bound(r.record(A::operationReductionX)), y = bound(r.record(A::operationReductionY));
-  eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) { y.put(i, j, k, l, 0); });
+  const bool sums = r.record(A::operationReductionHow).enumerator(A::reductionOperator) == 0;
+  eachElement(y, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
+    y.put(i, j, k, l, sums ? 0.0f : -INFINITY);
+  });
   const auto at = [&](std::size_t axis, std::int64_t i) { return y.extents[axis] == 1 ? 0 : i; };
   eachElement(x, [&](std::int64_t i, std::int64_t j, std::int64_t k, std::int64_t l) {
     const std::int64_t a = at(0, i), b = at(1, j), c = at(2, k), d = at(3, l);
-    y.put(a, b, c, d, y.at(a, b, c, d) + x.at(i, j, k, l));
+    const float so = y.at(a, b, c, d), here = x.at(i, j, k, l);
+    y.put(a, b, c, d, sums ? so + here : here > so || std::isnan(here) ? here : so);
   });
 }
 

@@ -2,7 +2,7 @@
 // which must be there.
 #include <algorithm>
 
-#include "dnnDescriptor.h"
+#include "dnnGraph.h"
 
 namespace fakes {
 
@@ -61,9 +61,11 @@ constexpr Rule rules[] = {
     {T::pointwise, A::pointwiseMode, K::pointwiseMode, 1, 1, true},
     {T::pointwise, A::pointwisePrecision, K::dataType, 1, 1, true},
     {T::pointwise, A::pointwiseNan, K::nan, 1, 1, false},
+    {T::pointwise, A::pointwiseAxis, K::whole, 1, 1, false},
     {T::operationPointwise, A::operationPointwiseMode, K::descriptor, 1, 1, true, T::pointwise},
     {T::operationPointwise, A::operationPointwiseX, K::descriptor, 1, 1, true},
     {T::operationPointwise, A::operationPointwiseB, K::descriptor, 1, 1, false},
+    {T::operationPointwise, A::operationPointwiseT, K::descriptor, 1, 1, false},
     {T::operationPointwise, A::operationPointwiseY, K::descriptor, 1, 1, true},
     {T::matmul, A::matmulPrecision, K::dataType, 1, 1, true},
     {T::operationMatmul, A::operationMatmulHow, K::descriptor, 1, 1, true, T::matmul},
@@ -100,12 +102,6 @@ constexpr Rule rules[] = {
     {T::normGrad, A::normGradDweight, K::descriptor, 1, 1, true},
     {T::normGrad, A::normGradDbias, K::descriptor, 1, 1, true},
     {T::normGrad, A::normGradDx, K::descriptor, 1, 1, true},
-    {T::attention, A::attentionQ, K::descriptor, 1, 1, true},
-    {T::attention, A::attentionK, K::descriptor, 1, 1, true},
-    {T::attention, A::attentionV, K::descriptor, 1, 1, true},
-    {T::attention, A::attentionO, K::descriptor, 1, 1, true},
-    {T::attention, A::attentionStats, K::descriptor, 1, 1, false},
-    {T::attention, A::attentionScale, K::descriptor, 1, 1, false},
     {T::operationGraph, A::graphOperations, K::descriptor, 1, anyNumber, true},
     {T::deviceProperties, A::deviceHandle, K::handle, 1, 1, true},
     {T::heuristics, A::heuristicsGraph, K::descriptor, 1, 1, true, T::operationGraph},
@@ -126,9 +122,11 @@ void checkTensor(const Record& r) {
   for (std::size_t i = 0; i < extents.size(); i++)
     require(extents[i] > 0 && strides[i] > 0, "a tensor's extents and strides are positive");
   const auto type = static_cast<DnnDataType>(r.enumerator(A::tensorType));
-  require(type == DnnDataType::f32 || type == DnnDataType::bf16, "this stand-in knows f32 and bf16");
+  const bool real = type == DnnDataType::f32 || type == DnnDataType::bf16;
+  require(real || r.boolean(A::tensorVirtual), "this stand-in knows f32 and bf16, and inside a graph i32 and boolean");
   const std::int64_t alignment = r.whole(A::tensorAlignment);
-  require(powerOfTwo(alignment) && alignment >= (type == DnnDataType::f32 ? 4 : 2), "an alignment that holds elements");
+  require(powerOfTwo(alignment) && alignment >= (type == DnnDataType::bf16 ? 2 : 4),
+          "an alignment that holds elements");
   require(!(r.boolean(A::tensorVirtual) && r.boolean(A::tensorByValue)), "a tensor is virtual or a value");
 }
 
@@ -150,7 +148,7 @@ void checkConvolution(const Record& r) {
 bool isOperation(T type) {
   return type == T::convolutionForward || type == T::convolutionGradInput || type == T::convolutionGradWeight ||
          type == T::operationPointwise || type == T::operationMatmul || type == T::operationReduction ||
-         type == T::operationReshape || type == T::norm || type == T::normGrad || type == T::attention;
+         type == T::operationReshape || type == T::norm || type == T::normGrad;
 }
 
 void checkValue(const Record& r, A a, const Record::Value& value) {
@@ -174,17 +172,9 @@ void checkWhole(const Record& r) {
   }
   if (r.type == T::tensor) checkTensor(r);
   if (r.type == T::convolution) checkConvolution(r);
-  if (r.type == T::pointwise) {
-    const auto mode = static_cast<DnnPointwiseMode>(r.enumerator(A::pointwiseMode));
-    bool known = false;
-    for (const DnnPointwiseMode m : {DnnPointwiseMode::add, DnnPointwiseMode::multiply, DnnPointwiseMode::subtract,
-                                     DnnPointwiseMode::exponential, DnnPointwiseMode::relu})
-      known = known || mode == m;
-    require(known, "a pointwise function that this stand-in does not know");
-  }
+  if (r.type == T::pointwise) checkPointwiseFunction(r);
   if (r.type == T::matmul) require(r.enumerator(A::matmulPrecision) == 0, "sums in f32");
-  if (r.type == T::reduction)
-    require(r.enumerator(A::reductionOperator) == 0 && r.enumerator(A::reductionPrecision) == 0, "sums, in f32");
+  if (r.type == T::reduction) require(r.enumerator(A::reductionPrecision) == 0, "reductions in f32");
   if (r.type == T::norm)
     require(r.enumerator(A::normMode) == 2 && r.enumerator(A::normPhase) == 1, "batch norm is there for training only");
   if (r.type == T::normGrad) require(r.enumerator(A::normGradMode) == 2, "this stand-in knows batch norm");

@@ -119,10 +119,24 @@ void graphs() {
         .set(DnnAttribute::normPhase, DnnNormPhase::training)
         .finalize("batch norm");
   });
-  expect("attention", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16}}; });
-  expect("attention's gradient", false, [] { Graph{AttentionShape{2, 3, 5, 7, 16, true}}; });
-  expect("attention's gradient 12 wide", true, [] { Graph{AttentionShape{2, 3, 5, 7, 12, true}}; });
-  expect("attention 12 wide", true, [] { Graph{AttentionShape{2, 3, 5, 7, 12}}; });
+  expect("places along no axis", true, [] {
+    Descriptor(DnnDescriptorType::pointwise)
+        .set(DnnAttribute::pointwiseMode, DnnPointwiseMode::placeAlong)
+        .set(DnnAttribute::pointwisePrecision, DnnDataType::i32)
+        .finalize("places");
+  });
+  expect("a comparison in f32", true, [] {
+    Descriptor(DnnDescriptorType::pointwise)
+        .set(DnnAttribute::pointwiseMode, DnnPointwiseMode::notBelow)
+        .set(DnnAttribute::pointwisePrecision, DnnDataType::f32)
+        .finalize("a comparison");
+  });
+  for (const bool causal : {false, true})
+    for (const bool gradient : {false, true}) {
+      const std::string name = std::string(causal ? "causal attention" : "attention") + (gradient ? "'s gradient" : "");
+      expect(name.c_str(), false, [&] { Graph{AttentionShape{2, 3, 5, 7, 16, causal, gradient}}; });
+      expect((name + " 12 wide").c_str(), true, [&] { Graph{AttentionShape{2, 3, 5, 7, 12, causal, gradient}}; });
+    }
 }
 
 void plans() {

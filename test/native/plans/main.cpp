@@ -63,7 +63,7 @@ dnn::ConvolutionShape shapeOf(const std::vector<std::int64_t>& k) {
 
 template <>
 dnn::AttentionShape shapeOf(const std::vector<std::int64_t>& k) {
-  return {k.at(0), k.at(1), k.at(2), k.at(3), k.at(4), k.at(5) != 0};
+  return {k.at(0), k.at(1), k.at(2), k.at(3), k.at(4), (k.at(5) & 2) != 0, (k.at(5) & 1) != 0};
 }
 
 template <>
@@ -77,7 +77,7 @@ void plan(const std::string& name, const std::vector<std::int64_t>& key, const D
   const auto start = std::chrono::steady_clock::now();
   std::printf("%d %s ", device.architecture, name.c_str());
   try {
-    const dnn::Plan made(dnn::Graph(shape), dnn::Target(describe(device)), dnn::arithmeticOf(shape));
+    const dnn::Plan made(dnn::Graph(shape), dnn::Target(describe(device)), dnn::termsOf(shape));
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     std::printf("ok %zu %.0f\n", made.workspaceBytes(), took.count());
   } catch (const dnn::Unsupported& e) {

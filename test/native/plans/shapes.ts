@@ -1,5 +1,5 @@
 // The convolutions, attentions and batch norms of the models, as the backend would ask cuDNN for them. Depthwise
-// convolutions and causal or masked attention have own kernels and are not asked for.
+// convolutions and attention with a mask of keys have own kernels and are not asked for.
 
 export interface Graph {
   readonly name: string;
@@ -83,19 +83,23 @@ function mobileNetV1(): Graph[] {
   return convolutions('MobileNetV1', layers);
 }
 
-/** Attention of BERT-base and, where nothing is masked, of GPT-2's heads: 12 heads of 64; and its gradient. */
+/** Attention of BERT-base, and GPT-2's, which is causal: 12 heads of 64; and its gradient. */
 function attentions(): Graph[] {
-  return [
-    ['BERT-base', 32, 128],
-    ['BERT-base', 8, 512],
-    ['GPT-2', 4, 1024],
-  ].flatMap(([model, batch, length]) =>
+  const causal = 2;
+  return (
+    [
+      ['BERT-base', 32, 128, 0],
+      ['BERT-base', 8, 512, 0],
+      ['GPT-2', 4, 1024, causal],
+      ['GPT-2', 16, 1024, causal],
+    ] as const
+  ).flatMap(([model, batch, length, kind]) =>
     (['attention', 'attentionGrad'] as const).map((pass, gradient) => ({
-      name: `${pass}:12x64@${length}`,
-      model: String(model),
+      name: `${pass}:${batch}x12x64@${length}${kind === causal ? ':causal' : ''}`,
+      model,
       dtype: 'bf16' as const,
       pass,
-      key: [Number(batch), 12, Number(length), Number(length), 64, gradient],
+      key: [batch, 12, length, length, 64, kind + gradient],
     })),
   );
 }
