@@ -114,10 +114,10 @@ export const scaledDotProductAttentionOp = defineOp({
     {
       name: 'a query with no key gives zeros',
       inputs: {
-        q: [2, 1, 3, 4],
-        k: [2, 1, 3, 4],
-        v: [2, 1, 3, 4],
-        keyMask: { shape: [2, 3], values: [0, 1, 1, 0, 0, 0] },
+        q: [2, 1, 6, 8],
+        k: [2, 1, 6, 8],
+        v: [2, 1, 6, 8],
+        keyMask: { shape: [2, 6], values: [0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0] },
       },
       attrs: { causal: true, scale: 0.5 },
     },

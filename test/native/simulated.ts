@@ -15,6 +15,12 @@ export const noSimulator: string | false = !existsSync(join(root, 'build/Release
     ? 'the simulated GPU is not built: node scripts/build.mjs --gpusim'
     : false;
 
+/** Settings for the stand-ins of NVIDIA's libraries; without them there is none. */
+export const standIns = {
+  SECATEUR_LIBCUDNN: join(root, 'build-gpusim/fakes/libcudnn.so'),
+  SECATEUR_LIBCUBLASLT: join(root, 'build-gpusim/fakes/libcublasLt.so'),
+} as const;
+
 export interface Conformance {
   readonly passed: number;
   /** Assertions that did not hold, as "op > case > assertion". */

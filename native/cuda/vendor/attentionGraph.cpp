@@ -44,16 +44,23 @@ TensorNumber Graph::scores(const AttentionShape& s) {
   for (const TensorNumber number : {numberScores, numberScaled}) inside(number, DnnDataType::f32);
   multiply(numberQ, numberK, numberScores);
   pointwise(Mode::multiply, {numberScores, numberScale}, numberScaled);
-  if (!s.causal) return numberScaled;
+  TensorNumber last = numberScaled;
+  if (s.bias) {
+    tensor(numberKeyBias, DnnDataType::f32, {s.batch, 1, 1, s.keys}, {s.keys, s.keys, s.keys, 1});
+    inside(numberScoresWithBias, DnnDataType::f32);
+    pointwise(Mode::add, {last, numberKeyBias}, numberScoresWithBias);
+    last = numberScoresWithBias;
+  }
+  if (!s.causal) return last;
 
   tensor(numberLowest, DnnDataType::f32, one().extents, one().strides, Place::value);
   for (const TensorNumber number : {numberRow, numberColumn}) inside(number, DnnDataType::i32);
   inside(numberSeen, DnnDataType::boolean);
   inside(numberMasked, DnnDataType::f32);
-  placeAlong(2, numberScaled, numberRow);
-  placeAlong(3, numberScaled, numberColumn);
+  placeAlong(2, last, numberRow);
+  placeAlong(3, last, numberColumn);
   pointwise(Mode::notBelow, {numberRow, numberColumn}, numberSeen);
-  pointwise(Mode::select, {numberScaled, numberLowest, numberSeen}, numberMasked);
+  pointwise(Mode::select, {last, numberLowest, numberSeen}, numberMasked);
   return numberMasked;
 }
 

@@ -47,7 +47,8 @@ std::vector<std::int64_t> ConvolutionShape::key() const {
 
 std::vector<std::int64_t> AttentionShape::key() const {
   // Shorter than a convolution's: the two never meet.
-  return {batch, heads, queries, keys, width, std::int64_t{gradient} + 2 * std::int64_t{causal}};
+  return {batch, heads, queries,
+          keys,  width, std::int64_t{gradient} + 2 * std::int64_t{causal} + 4 * std::int64_t{bias}};
 }
 
 void Graph::tensor(TensorNumber number, DnnDataType type, const Extents& extents, const Extents& strides, Place place) {

@@ -26,6 +26,8 @@ enum TensorNumber : std::int64_t {
   // Of attention, inside.
   numberScores,
   numberScaled,
+  numberKeyBias,
+  numberScoresWithBias,
   numberRow,
   numberColumn,
   numberSeen,
@@ -90,11 +92,13 @@ struct ConvolutionShape {
   std::vector<std::int64_t> key() const;
 };
 
-// [batch, heads, rows, width], contiguous; bf16. Every query sees every key, or query i the keys 0 to i. The statistics
-// are each query's logarithm of the sum of exponentials: the forward pass gives them, and the gradient asks for them.
+// [batch, heads, rows, width], contiguous; bf16. Every query sees every key, or query i the keys 0 to i; with a bias a
+// number a batch and key is added to the scores. The statistics are each query's logarithm of the sum of exponentials:
+// the forward pass gives them, and the gradient asks for them.
 struct AttentionShape {
   std::int64_t batch = 0, heads = 0, queries = 0, keys = 0, width = 0;
   bool causal = false;
+  bool bias = false;
   bool gradient = false;
 
   std::vector<std::int64_t> key() const;

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "host/keyMask.h"
 #include "host/launch.h"
 #include "vendor/session.h"
 
@@ -12,13 +13,12 @@ namespace {
 // What is worth asking for, and may be asked.
 template <class Args>
 bool suits(const Args& a) {
-  return a.q.dtype == DType::bf16 && !a.keyMask.present && !a.accumulate && a.q.size() > 0 && a.k.size() > 0;
+  return dnn::Session::get() != nullptr && a.q.dtype == DType::bf16 && !a.accumulate && a.q.size() > 0 &&
+         a.k.size() > 0;
 }
 
 template <class Args>
-bool runGraph(const Args& a, bool gradient, dnn::Memory memory) {
-  dnn::Session* session = dnn::Session::get();
-  if (session == nullptr) return false;
+bool runGraph(const Args& a, bool gradient, const void* stats, dnn::Memory memory) {
   const auto scale = static_cast<float>(a.scale);
   // Not infinity: below a largest score that is infinite itself it would be NaN.
   constexpr float lowest = std::numeric_limits<float>::lowest();
@@ -26,21 +26,28 @@ bool runGraph(const Args& a, bool gradient, dnn::Memory memory) {
                                {dnn::numberK, a.k.data},
                                {dnn::numberV, a.v.data},
                                {dnn::numberO, a.y.data},
-                               {dnn::numberStats, a.lse.data},
+                               {dnn::numberStats, stats},
                                {dnn::numberScale, &scale}});
   if (a.causal) memory.emplace_back(dnn::numberLowest, &lowest);
-  return session->run(
-      dnn::AttentionShape{a.q.dims[0], a.q.dims[1], a.q.dims[2], a.k.dims[2], a.q.dims[3], a.causal, gradient}, memory);
+  if (a.keyMask.present) memory.emplace_back(dnn::numberKeyBias, keyBias(a.keyMask));
+  return dnn::Session::get()->run(dnn::AttentionShape{a.q.dims[0], a.q.dims[1], a.q.dims[2], a.k.dims[2], a.q.dims[3],
+                                                      a.causal, a.keyMask.present, gradient},
+                                  memory);
 }
 
 }  // namespace
 
-bool cudnnAttention(const ScaledDotProductAttentionArgs& a) { return suits(a) && runGraph(a, false, {}); }
+bool cudnnAttention(const ScaledDotProductAttentionArgs& a) {
+  if (!suits(a) || !runGraph(a, false, a.lse.data, {})) return false;
+  if (a.keyMask.present) mendBlindQueries(a.y, a.lse);
+  return true;
+}
 
 bool cudnnAttentionGrad(const ScaledDotProductAttentionGradArgs& a) {
   if (!suits(a)) return false;
+  const void* stats = a.keyMask.present ? statsOfSeeing(a.lse) : a.lse.data;
   const float one = 1.0f;
-  return runGraph(a, true,
+  return runGraph(a, true, stats,
                   {{dnn::numberDo, a.g.data},
                    {dnn::numberDelta, scratch<float>(a.lse.size())},
                    {dnn::numberOne, &one},

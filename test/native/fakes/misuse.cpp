@@ -132,11 +132,16 @@ void graphs() {
         .finalize("a comparison");
   });
   for (const bool causal : {false, true})
-    for (const bool gradient : {false, true}) {
-      const std::string name = std::string(causal ? "causal attention" : "attention") + (gradient ? "'s gradient" : "");
-      expect(name.c_str(), false, [&] { Graph{AttentionShape{2, 3, 5, 7, 16, causal, gradient}}; });
-      expect((name + " 12 wide").c_str(), true, [&] { Graph{AttentionShape{2, 3, 5, 7, 12, causal, gradient}}; });
-    }
+    for (const bool bias : {false, true})
+      for (const bool gradient : {false, true}) {
+        const std::string name = std::string(causal ? "causal attention" : "attention") + (bias ? " with a bias" : "") +
+                                 (gradient ? ", its gradient" : "");
+        const auto graph = [=](std::int64_t width) {
+          return [=] { Graph{AttentionShape{2, 3, 5, 7, width, causal, bias, gradient}}; };
+        };
+        expect(name.c_str(), false, graph(16));
+        expect((name + ", 12 wide").c_str(), true, graph(12));
+      }
 }
 
 void plans() {

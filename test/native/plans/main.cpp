@@ -63,7 +63,7 @@ dnn::ConvolutionShape shapeOf(const std::vector<std::int64_t>& k) {
 
 template <>
 dnn::AttentionShape shapeOf(const std::vector<std::int64_t>& k) {
-  return {k.at(0), k.at(1), k.at(2), k.at(3), k.at(4), (k.at(5) & 2) != 0, (k.at(5) & 1) != 0};
+  return {k.at(0), k.at(1), k.at(2), k.at(3), k.at(4), (k.at(5) & 2) != 0, (k.at(5) & 4) != 0, (k.at(5) & 1) != 0};
 }
 
 template <>

@@ -1,5 +1,5 @@
 // The convolutions, attentions and batch norms of the models, as the backend would ask cuDNN for them. Depthwise
-// convolutions and attention with a mask of keys have own kernels and are not asked for.
+// convolutions have own kernels and are not asked for.
 
 export interface Graph {
   readonly name: string;
@@ -83,19 +83,20 @@ function mobileNetV1(): Graph[] {
   return convolutions('MobileNetV1', layers);
 }
 
-/** Attention of BERT-base, and GPT-2's, which is causal: 12 heads of 64; and its gradient. */
+/** Attention of BERT-base, whose sentences are padded, and GPT-2's, which is causal: 12 heads of 64; its gradient. */
 function attentions(): Graph[] {
-  const causal = 2;
+  const [causal, biased] = [2, 4];
   return (
     [
       ['BERT-base', 32, 128, 0],
-      ['BERT-base', 8, 512, 0],
+      ['BERT-base', 32, 128, biased],
+      ['BERT-base', 8, 512, biased],
       ['GPT-2', 4, 1024, causal],
       ['GPT-2', 16, 1024, causal],
     ] as const
   ).flatMap(([model, batch, length, kind]) =>
     (['attention', 'attentionGrad'] as const).map((pass, gradient) => ({
-      name: `${pass}:${batch}x12x64@${length}${kind === causal ? ':causal' : ''}`,
+      name: `${pass}:${batch}x12x64@${length}${kind === causal ? ':causal' : kind === biased ? ':bias' : ''}`,
       model,
       dtype: 'bf16' as const,
       pass,
