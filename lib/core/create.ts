@@ -34,6 +34,11 @@ function shapeOf(values: Nested): number[] {
 function flatten(values: Nested, shape: Shape, axis: number, into: number[]): void {
   if (axis === shape.length) {
     if (Array.isArray(values)) throw ragged(shape);
+    if (typeof values !== 'number' && typeof values !== 'boolean')
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `tensor: ${String(values)} is a ${typeof values}; needs numbers or booleans.`,
+      );
     into.push(Number(values));
     return;
   }
@@ -54,7 +59,8 @@ function ragged(shape: Shape): SecateurError {
  * give f32, Int32Array i32, Uint8Array and booleans u8. The values are copied once; later changes to the array are
  * not seen.
  *
- * @throws ERR_SHAPE_MISMATCH for ragged arrays or a shape of another size, ERR_DTYPE, ERR_DEVICE, ERR_OOM
+ * @throws ERR_SHAPE_MISMATCH for ragged arrays or a shape of another size, ERR_ARGUMENT for what is no number,
+ * ERR_DTYPE, ERR_DEVICE, ERR_OOM
  */
 export function tensor<D extends DType = 'f32'>(
   values: Nested | HostData,

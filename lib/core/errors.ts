@@ -61,8 +61,15 @@ export function didYouMean(word: string, known: readonly string[]): string {
   return best !== undefined && best.d <= Math.max(2, word.length / 3) ? ` Did you mean '${best.k}'?` : '';
 }
 
-/** Refuses option keys that nobody reads: a misspelt option must not be silently ignored. */
-export function checkOptions(where: string, options: object, known: readonly string[]): void {
+/** Refuses what nobody reads, a misspelt key or a bare value (`x.sum(1)`): no option must be silently ignored. */
+export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new SecateurError(
+      'ERR_OPTION',
+      `${where}: got ${JSON.stringify(options)} in the place of its options; needs an object with: ${known.join(', ') || 'nothing'}.`,
+      { options, known },
+    );
+  }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
       throw new SecateurError(

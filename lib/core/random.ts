@@ -1,3 +1,5 @@
+import { SecateurError } from './errors.js';
+
 /**
  * One counter-based generator for everything: Philox4x32-10 (Salmon et al., SC 2011, "Parallel random numbers: as easy
  * as 1, 2, 3"). Word i of a stream is a function of (seed, position) alone, so every device, thread count and replay
@@ -10,8 +12,13 @@ export interface RandomState {
 
 const state: RandomState = { seed: 0, position: 0 };
 
-/** Starts the generator again from a seed (a whole number below 2^53). */
+/** Starts the generator again from a seed (a whole number from 0 to below 2^53). ERR_ARGUMENT for another. */
 export function manualSeed(seed: number): void {
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    throw new SecateurError(
+      'ERR_ARGUMENT',
+      `manualSeed: ${seed} is not a seed; needs a whole number from 0 to 2^53 - 1.`,
+    );
   state.seed = seed;
   state.position = 0;
 }

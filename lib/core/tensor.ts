@@ -277,6 +277,11 @@ export class Tensor<D extends DType = DType> {
     return this.doubles()[0] as number;
   }
 
+  /** What `console.log` shows: dtype, shape, device, and the first values of all but large tensors. */
+  toString(): string {
+    return this[inspect.custom]();
+  }
+
   [inspect.custom](): string {
     const head = `Tensor<${this.dtype}> ${showShape(this.shape)} ${this.device}`;
     if (this.#disposed) return `${head} (disposed)`;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import { SecateurError } from '../core/errors.js';
+import { SecateurError, checkOptions } from '../core/errors.js';
 import { readIdx } from './idx.js';
 
 /** Images and their labels. Image i is the bytes `[i * height * width, (i + 1) * height * width)`, one grey channel. */
@@ -49,7 +49,7 @@ function findFiles(folders: readonly string[]): string[] {
   throw new SecateurError(
     'ERR_DATA',
     `The Fashion-MNIST files are missing${searched}; install with: apt-get install ${PACKAGE}, ` +
-      `or give --data-dir with ${FILES.join(', ')} (each plain or .gz).`,
+      `or give dataDir (--data-dir), a folder with ${FILES.join(', ')} (each plain or .gz).`,
     { files: FILES, folders },
   );
 }
@@ -85,6 +85,7 @@ function loadPart(imageFile: string, labelFile: string): LabelledImages {
  * @throws SecateurError ERR_DATA when files are missing (the message says how to get them) or are not what they should be.
  */
 export function loadFashionMnist(options: { dataDir?: string } = {}): FashionMnist {
+  checkOptions('loadFashionMnist', options, ['dataDir']);
   const folders = options.dataDir === undefined ? packageFolders() : [options.dataDir];
   const [trainImages = '', trainLabels = '', testImages = '', testLabels = ''] = findFiles(folders);
   const train = loadPart(trainImages, trainLabels);

@@ -130,11 +130,17 @@ export class Flatten extends Module {
   }
 }
 
-/** Modules applied one after the other; their keys are their numbers, as in PyTorch. */
+/** Modules applied one after the other; their keys are their numbers, as in PyTorch. ERR_ARGUMENT for what is no module. */
 export class Sequential extends Module {
   readonly layers: readonly Module[];
   constructor(...layers: Module[]) {
     super();
+    const wrong = layers.findIndex((layer) => !(layer instanceof Module));
+    if (wrong >= 0)
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `Sequential: layer ${wrong} is not a module. Give the modules one by one, as in new Sequential(new Flatten(), new Linear(784, 10)).`,
+      );
     this.layers = layers;
   }
   override children(): readonly [string, Module][] {

@@ -41,7 +41,7 @@ export function convolvedShape(
     throw shapeError(
       op,
       `weight of shape ${showShape(weight)} for ${showShape(x)} in ${groups} group${groups === 1 ? '' : 's'}`,
-      `${channels / groups} input channels in the weight's last axis`,
+      `${channels / groups} input channels in the weight's last axis (images are [N, H, W, C])`,
     );
   }
   needShape(op, 'bias', bias, [out]);

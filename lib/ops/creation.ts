@@ -60,20 +60,24 @@ function create<D extends DType>(
  * @throws ERR_DTYPE when an integer dtype cannot hold `value`, ERR_SHAPE_MISMATCH, ERR_OPTION, ERR_DEVICE, ERR_OOM
  */
 export function full<D extends DType = 'f32'>(shape: Shape, value: number, options: TensorOptions<D> = {}): Tensor<D> {
-  return create('full', shape, options, (dtype) => {
-    checkFits('full', dtype, value);
-    return run(fullOp, {}, { shape, dtype }, { scalars: { value } }).y;
-  });
+  return filled('full', shape, value, options);
 }
 
 /** Zeros of this shape; f32 unless `dtype` says otherwise. */
 export function zeros<D extends DType = 'f32'>(shape: Shape, options: TensorOptions<D> = {}): Tensor<D> {
-  return full(shape, 0, options);
+  return filled('zeros', shape, 0, options);
 }
 
 /** Ones of this shape; f32 unless `dtype` says otherwise. */
 export function ones<D extends DType = 'f32'>(shape: Shape, options: TensorOptions<D> = {}): Tensor<D> {
-  return full(shape, 1, options);
+  return filled('ones', shape, 1, options);
+}
+
+function filled<D extends DType>(where: string, shape: Shape, value: number, options: TensorOptions<D>): Tensor<D> {
+  return create(where, shape, options, (dtype) => {
+    checkFits(where, dtype, value);
+    return run(fullOp, {}, { shape, dtype }, { scalars: { value } }).y;
+  });
 }
 
 export const arangeOp = defineOp({

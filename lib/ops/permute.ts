@@ -74,6 +74,11 @@ function inverse(dims: readonly number[], rank: number): number[] {
  * @throws ERR_ARGUMENT unless `dims` names every axis once
  */
 export function permute(x: Tensor, dims: readonly number[]): Tensor {
+  if (!Array.isArray(dims))
+    throw new SecateurError(
+      'ERR_ARGUMENT',
+      `permute: got ${String(dims)}; needs a list of axes, as in permute([1, 0]).`,
+    );
   return run(permuteOp, { x }, { dims }).y;
 }
 

@@ -38,6 +38,7 @@ export const reshapeOp = defineOp({
 
 /** The same elements in another shape, sharing storage. One extent may be -1: whatever is left. */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (!Array.isArray(shape)) throw shapeError('reshape', String(shape), 'a list of extents, as in reshape([2, -1])');
   return run(reshapeOp, { x }, { shape }).y;
 }
 

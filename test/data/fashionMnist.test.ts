@@ -50,6 +50,7 @@ t.test('idx', async (t) => {
     fs.writeFileSync(file, content);
     t.throws(() => readIdx(file, { dims: 2, maxBytes: 1000 }), { code: 'ERR_DATA', message: trouble }, String(trouble));
   }
+  t.throws(() => loadFashionMnist('/data' as never), { code: 'ERR_OPTION', message: /got "\/data"/ });
   t.throws(() => readIdx(path.join(folder, 'absent')), { code: 'ERR_DATA', message: /ENOENT/ });
   t.throws(() => readIdx(folder), { code: 'ERR_DATA', message: /not a plain file/ });
 });
@@ -58,7 +59,7 @@ t.test('the four files', async (t) => {
   const write = (name: string, bytes: Uint8Array): void => fs.writeFileSync(path.join(folder, name), bytes);
   const dataDir = folder;
   const missing =
-    /install with: apt-get install dataset-fashion-mnist, or give --data-dir with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte/;
+    /install with: apt-get install dataset-fashion-mnist, or give dataDir \(--data-dir\), a folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte/;
   t.throws(() => loadFashionMnist({ dataDir }), { code: 'ERR_DATA', message: missing });
   write('train-images-idx3-ubyte', idx([2, 2, 1], Uint8Array.of(1, 2, 3, 4)));
   write('train-labels-idx1-ubyte.gz', gzipSync(idx([2], Uint8Array.of(9, 0))));

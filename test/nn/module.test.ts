@@ -47,6 +47,12 @@ t.test('state-dict keys are PyTorch’s', (t) => {
   t.end();
 });
 
+t.test('Sequential takes modules, and says so', (t) => {
+  const list = [new Linear(3, 2), new ReLU()] as unknown as Linear;
+  t.throws(() => new Sequential(list), { code: 'ERR_ARGUMENT', message: /layer 0 is not a module. Give the modules/ });
+  t.end();
+});
+
 t.test('loadStateDict is strict, and changes nothing when it refuses', (t) => {
   manualSeed(1);
   const model = new Sequential(new Linear(3, 2), new ReLU(), new Linear(2, 1));

@@ -1,6 +1,7 @@
 import t from 'tap';
 import {
   type BudgetLayer,
+  PDP,
   count,
   erkBudget,
   globalMagnitude,
@@ -52,6 +53,9 @@ t.test('uniform, ERK and tables meet the total', (t) => {
   erkDensities(shapes, 0.2).forEach((d, i) => t.ok(Math.abs(d - (expected[i] as number)) < 1e-8));
   t.strictSame(tableBudget(layers(10, 20), { l0: 0.5, l1: 0.25 }), [5, 5]);
   t.throws(() => tableBudget(layers(10), { l0: 0.5, other: 0.1 }), { message: /No layer is called other/ });
+  t.throws(() => new PDP({ sparsity: 0.9, allocation: 'global' as 'erk' }), {
+    message: /'global'; needs one of .*erk/,
+  });
   t.throws(() => tableBudget(layers(10), {}), { message: /no entry for l0/ });
   t.throws(() => tableBudget(layers(10), { l0: 1 }), { code: 'ERR_ARGUMENT' });
   t.end();

@@ -65,6 +65,8 @@ const optionNames = [
   'recomputeEvery',
 ] as const;
 
+const allocations = ['globalMagnitude', 'uniform', 'erk'];
+
 /** The clock one step on, as long as the phase lasts. */
 function following({ step, stepsPerEpoch, totalSteps, phase, phaseStep }: Clock): Clock {
   const epoch = Math.floor((step + 1) / stepsPerEpoch);
@@ -99,6 +101,13 @@ export class PDP implements Pruner {
       if (value !== undefined && !(value >= 0))
         throw new SecateurError('ERR_ARGUMENT', `PDP: ${name} is ${value}; needs 0 or more.`, { [name]: value });
     }
+    const { allocation } = options;
+    if (typeof allocation === 'string' && !allocations.includes(allocation))
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `PDP: allocation is '${allocation as string}'; needs one of ${allocations.join(', ')}, or a table of each layer's sparsity.`,
+        { allocation },
+      );
     this.options = options;
     this.fold = new PdpFold({
       tau: options.tau ?? 1e-4,
@@ -165,7 +174,7 @@ export class PDP implements Pruner {
     if (clock.phase === 'finetune') this.#fixMasks(sites);
   }
 
-  /** Final counts of pruned weights by layer, from the weights at the end of the warm-up (METHODS: one global magnitude sort). */
+  /** Final counts of pruned weights by layer, from the weights at the end of the warm-up. */
   #allocate(sites: readonly Site[]): number[] {
     const { sparsity, maxLayerSparsity, allocation = 'globalMagnitude' } = this.options;
     const layers = sites.map(({ name, weight }) => ({ name, shape: weight.shape, size: weight.size }));
