@@ -18,9 +18,14 @@ import { type FoldReport, foldOf } from './fold.js';
 import type { Batch, Context, Phase, Pruner, PrunerEvent } from './pruner.js';
 import { Binding, type SiteFilter, prunableSites } from './pruning.js';
 
-/** Batches by epoch; deterministic, so that epoch and position say which batch comes next. */
+/**
+ * Batches by epoch, endlessly many epochs; deterministic, so that epoch and position say which batch comes next. The
+ * trainer disposes the tensors of each batch after its step: give new ones every time.
+ */
 export interface TrainingData {
+  /** Batches in an epoch. */
   readonly length: number;
+  /** The batches of one epoch, from batch `start` (default 0) on. */
   epoch(epoch: number, start?: number): Iterable<Batch>;
 }
 
