@@ -43,16 +43,21 @@ export interface StepReport {
 }
 
 export interface TrainerOptions {
+  /** What is trained. While it runs, every parameter requires a gradient; one that the optimizer lacks is not updated. */
   model: Module;
   optimizer: Optimizer<{ readonly lr: number }>;
+  /** One number from the model's output and a batch's target. */
   loss: (output: Tensor, target: Tensor) => Tensor;
   data: TrainingData;
   /** Optimizer steps in all. */
   steps: number;
   /** The learning rate at a step, from the rate a parameter group was given (default: that rate throughout). */
   schedule?: Schedule;
+  /** The pruning method (default: none, plain training). */
   pruner?: Pruner;
+  /** Which weights it prunes (default: those of linear layers and convolutions). */
   sites?: SiteFilter;
+  /** A trained model that the method's loss compares with. */
   teacher?: Module;
   /** Compute matrix products and convolutions in bf16. */
   autocast?: boolean;
@@ -195,7 +200,8 @@ export class Trainer {
     this.#o.model.train();
     await this.#enterPhase(this.#resumed);
     while (this.#clock.step < steps) {
-      const start = this.#clock.step % data.length;
+      const before = this.#clock.step;
+      const start = before % data.length;
       for (const batch of data.epoch(this.#clock.epoch, start)) {
         if (this.#o.signal?.aborted === true) {
           dispose(batch);
@@ -210,6 +216,11 @@ export class Trainer {
         await this.#step(batch);
         if (this.#clock.step >= steps) break;
       }
+      if (this.#clock.step === before)
+        throw new SecateurError(
+          'ERR_DATA',
+          `Trainer: epoch ${this.#clock.epoch} of the data gave no batch from batch ${start} on; its length says ${data.length}.`,
+        );
     }
     return { stopped: 'done', step: this.#clock.step };
   }
