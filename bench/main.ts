@@ -1,5 +1,5 @@
 // npm run bench -- ops|steps|kernels|import [--json] [--filter text] ...; `--help` lists the rest
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { device } from '../lib/core/device.js';
 import { SecateurError } from '../lib/core/errors.js';
 import { benchKernels } from './kernels.js';
@@ -26,7 +26,12 @@ interface KernelsOptions extends BenchOptions {
 }
 
 const program = new Command('bench').description('Measure, against the limits of this machine and a peer, in one run.');
-const rounds = (n: number): Option => new Option('--rounds <n>', 'measurements a row').default(n).argParser(Number);
+const whole = (text: string): number => {
+  const n = Number(text);
+  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('needs a whole number of at least 1.');
+  return n;
+};
+const rounds = (n: number): Option => new Option('--rounds <n>', 'measurements a row').default(n).argParser(whole);
 program
   .command('ops')
   .description('every op at a realistic size: GB/s or GFLOP/s and the share of what this machine can do')
@@ -69,7 +74,7 @@ program
   .option('--arch <sm>', 'only this architecture, as in sm_90')
   .option('--out <file>', 'where to write the rows as well (with a GPU default: kernels-<its name>.jsonl)')
   .addOption(rounds(21))
-  .option('--scale <n>', 'with a GPU: how many times the counted work is timed at once', Number, 32)
+  .option('--scale <n>', 'with a GPU: how many times the counted work is timed at once', whole, 32)
   .option('--tune <file>', 'measure the products of 2:4 weights on the GPU and write the table for SECATEUR_TABLE24')
   .action((o: KernelsOptions) => {
     if (o.tune !== undefined) {

@@ -37,7 +37,7 @@ function flatten(values: Nested, shape: Shape, axis: number, into: number[]): vo
     if (typeof values !== 'number' && typeof values !== 'boolean')
       throw new SecateurError(
         'ERR_ARGUMENT',
-        `tensor: ${String(values)} is a ${typeof values}; needs numbers or booleans.`,
+        `tensor: a value is of type ${typeof values}; needs numbers or booleans.`,
       );
     into.push(Number(values));
     return;

@@ -25,7 +25,7 @@ import { prunableSites } from '../../lib/train/pruning.js';
 import { resnet18, resnet20 } from '../models/resnet.js';
 import { PDP } from '../pdp/methods/pdp.js';
 import { type SparsityReport, sparsityReport } from '../pdp/report.js';
-import type { PruneOptions } from './pruneOptions.js';
+import { type PruneOptions, full, quick } from './pruneOptions.js';
 
 /** What a stopped run needs to know of the part that is done. */
 interface DenseRecord {
@@ -62,10 +62,6 @@ export const files = {
   log: 'train.jsonl',
   checkpoint: (stage: string) => `${stage}.checkpoint.safetensors`,
 } as const;
-
-/** The quick setting ends within minutes on two cores; `--full` is the one whose figures the documentation gives. */
-const quick = { trainLimit: 12_000, testLimit: 5_000, denseSteps: 280, pruneSteps: 420 };
-const full = { trainLimit: 60_000, testLimit: 10_000, denseSteps: 1_872, pruneSteps: 2_808 };
 
 interface Plan {
   readonly trainLimit: number;

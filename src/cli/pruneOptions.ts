@@ -32,6 +32,11 @@ export interface PruneOptions {
   config?: string;
 }
 
+/** The quick setting ends within minutes on two cores; `--full` is the one whose figures the documentation gives. */
+export const quick = { trainLimit: 12_000, testLimit: 5_000, denseSteps: 280, pruneSteps: 420 };
+export const full = { trainLimit: 60_000, testLimit: 10_000, denseSteps: 1_872, pruneSteps: 2_808 };
+const unlessFull = (name: keyof typeof quick): string => `(default: ${quick[name]}, with --full ${full[name]})`;
+
 const whole =
   (least: number) =>
   (text: string): number => {
@@ -50,7 +55,10 @@ const number =
 export function withPruneOptions(command: Command): Command {
   return command
     .addOption(new Option('--data <name>', 'data set').choices(['fashion-mnist']).default('fashion-mnist'))
-    .option('--data-dir <folder>', 'folder with the four idx files (default: the Debian package)')
+    .option(
+      '--data-dir <folder>',
+      'folder with the four idx files, plain or .gz (default: where the Debian package put them)',
+    )
     .addOption(new Option('--model <name>', 'network').choices(['resnet20', 'resnet18']).default('resnet20'))
     .option('--width <n>', 'channels of the first stage (default: 16 for resnet20, 64 for resnet18)', whole(1))
     .addOption(new Option('--method <name>', 'pruning method').choices(['pdp']).default('pdp'))
@@ -62,22 +70,22 @@ export function withPruneOptions(command: Command): Command {
     )
     .option(
       '--tau <t>',
-      'temperature of the soft mask',
+      'temperature of the soft mask; small is sharp',
       number((x) => x > 0, 'a number above 0'),
       1e-4,
     )
     .addOption(
-      new Option('--allocation <how>', 'how the target is shared among layers')
+      new Option('--allocation <how>', 'shares of the layers: one ranking of all weights, equal, or Erdos-Renyi-Kernel')
         .choices(['globalMagnitude', 'uniform', 'erk'])
         .default('globalMagnitude'),
     )
-    .option('--dense-steps <n>', 'optimizer steps of dense training', whole(1))
-    .option('--prune-steps <n>', 'optimizer steps of pruning', whole(2))
-    .option('--finetune-steps <n>', 'of the pruning steps, so many at the end with the mask fixed', whole(0), 0)
+    .option('--dense-steps <n>', `optimizer steps of dense training ${unlessFull('denseSteps')}`, whole(1))
+    .option('--prune-steps <n>', `optimizer steps of pruning ${unlessFull('pruneSteps')}`, whole(2))
+    .option('--finetune-steps <n>', 'the last n of the pruning steps have the mask fixed', whole(0), 0)
     .option('--batch-size <n>', 'images a step', whole(1), 128)
     .option(
       '--lr <x>',
-      'peak learning rate',
+      'peak learning rate of dense training; half of it while pruning',
       number((x) => x > 0, 'a number above 0'),
       0.1,
     )
@@ -93,12 +101,12 @@ export function withPruneOptions(command: Command): Command {
       number((x) => x >= 0 && x < 1, '0 <= x < 1'),
       0,
     )
-    .option('--train-limit <n>', 'use the first n training images', whole(1))
-    .option('--test-limit <n>', 'use the first n test images', whole(1))
+    .option('--train-limit <n>', `use the first n training images ${unlessFull('trainLimit')}`, whole(1))
+    .option('--test-limit <n>', `use the first n test images ${unlessFull('testLimit')}`, whole(1))
     .option('--full', 'all data and the long schedule')
     .option('--bf16', 'compute convolutions and matrix products in bf16')
     .option('--seed <n>', 'seed of everything random', whole(0), 0)
-    .option('--threads <n>', 'threads of the CPU kernels', whole(1))
+    .option('--threads <n>', 'threads of the CPU kernels (default: one a core)', whole(1))
     .addOption(
       new Option('--device <name>', 'where to compute; auto: the GPU where one can be used')
         .choices(['auto', 'cpu', 'cuda'])
@@ -107,7 +115,7 @@ export function withPruneOptions(command: Command): Command {
     .option('--out <folder>', 'where to write the models, the logs and the report', 'runs/prune')
     .option('--resume', 'go on from the checkpoint in the output folder')
     .option('--json', 'print the report as JSON on stdout')
-    .option('--config <file>', 'read options from a JSON file (names as in --json, flags win)');
+    .option('--config <file>', 'read options from a JSON file, as in {"denseSteps": 100}; flags win');
 }
 
 /** The options of a call: the file's where a flag was not given. The file's values pass through the flags' own checks. */

@@ -171,7 +171,8 @@ t.test('wrong usage is exit 2 and says what is right', (t) => {
   }
   t.equal(secateur('prun').status, 2);
   t.equal(secateur('--help').status, 0);
-  t.match(secateur('prune', '--help').stdout, /--sparsity/);
+  t.match(secateur('prune', '--help').stdout, /--sparsity.*Exit codes: 0 ok/s);
+  t.match(secateur('--version').stdout, /^\d+\.\d+\.\d+\n$/);
   t.end();
 });
 
