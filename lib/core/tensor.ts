@@ -277,7 +277,7 @@ export class Tensor<D extends DType = DType> {
     return this.doubles()[0] as number;
   }
 
-  /** What `console.log` shows: dtype, shape, device, and the first values of all but large tensors. */
+  /** The text a tensor is printed as: dtype, shape, device, and the first values of all but large tensors. */
   toString(): string {
     return this[inspect.custom]();
   }
