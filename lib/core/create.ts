@@ -8,12 +8,17 @@ import { type Shape, checkShape, showShape, sizeOf } from './shape.js';
 import { type Tensor, flushReleases } from './tensor.js';
 
 export interface TensorOptions<D extends DType = DType> {
+  /** Element type (default f32; for `tensor`, what fits the values). */
   dtype?: D;
+  /** Where it lives (default: the default device). */
   device?: Device;
+  /** Whether the tape follows what is computed from it (default false). Only f32 and bf16 can. */
   requiresGrad?: boolean;
 }
 
+/** A number, or lists of equal length, as deep as there are axes. */
 export type Nested = number | boolean | readonly Nested[];
+/** Typed arrays that a tensor can be made from. */
 export type HostData = Float32Array | Float64Array | Int32Array | Uint8Array;
 
 function isHostData(values: unknown): values is HostData {

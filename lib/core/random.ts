@@ -28,6 +28,7 @@ export function randomState(): RandomState {
   return { ...state };
 }
 
+/** Puts the generator where `randomState` found it. */
 export function setRandomState(to: RandomState): void {
   state.seed = to.seed;
   state.position = to.position;

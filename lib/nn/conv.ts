@@ -6,13 +6,19 @@ import { kaimingUniform, uniform } from './init.js';
 import { Module } from './module.js';
 import { Parameter } from './parameter.js';
 
+/** A number for both directions, or `[height, width]`. */
 export type Pair = number | readonly [number, number];
 
 export interface Conv2dOptions {
+  /** Pixels from one window to the next (default 1). */
   stride?: Pair;
+  /** Rows and columns of zeros on each side (default 0). */
   padding?: Pair;
+  /** Pixels from one tap of the kernel to the next (default 1). */
   dilation?: Pair;
+  /** Groups of channels that do not see each other (default 1). */
   groups?: number;
+  /** Whether there is a bias (default true). */
   bias?: boolean;
   /** What follows, computed in the same pass (default 'none'). */
   activation?: 'none' | 'relu';

@@ -13,9 +13,13 @@ export interface StateEntry {
   readonly tensor: Parameter | Buffer;
 }
 
+/** What did not fit when a state was loaded. */
 export interface LoadReport {
+  /** Keys of the module that were not given. */
   readonly missing: string[];
+  /** Keys given that the module does not have. */
   readonly unexpected: string[];
+  /** Keys whose shapes differ, with both shapes. */
   readonly mismatched: string[];
 }
 
@@ -36,6 +40,7 @@ export abstract class Module {
   #children: [string, Module][] | undefined;
   #own: StateEntry[] | undefined;
 
+  /** The module's output. Called directly: a module is no function. */
   abstract forward(...inputs: Tensor[]): Tensor;
 
   /** Fields that hold modules (also in arrays, then numbered), found at the first use. */
@@ -88,15 +93,18 @@ export abstract class Module {
     return out;
   }
 
+  /** The parameters, each once. */
   parameters(): Parameter[] {
     return this.namedParameters().map(([, p]) => p);
   }
 
+  /** Training mode for this module and all below it; `train(false)` is `eval()`. */
   train(on = true): this {
     for (const [, module] of this.namedModules()) module.training = on;
     return this;
   }
 
+  /** Evaluation mode: nothing is dropped, norms use their running statistics. */
   eval(): this {
     return this.train(false);
   }

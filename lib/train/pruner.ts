@@ -42,6 +42,7 @@ export interface Slots {
   of(weight: Tensor): readonly Tensor[];
 }
 
+/** One step's input and what its output is compared with. */
 export interface Batch {
   readonly input: Tensor;
   readonly target: Tensor;

@@ -30,6 +30,7 @@ export interface TrainingData {
 }
 
 export interface StepReport {
+  /** The step just taken, from 0. */
   readonly step: number;
   readonly epoch: number;
   readonly phase: string;
@@ -78,7 +79,9 @@ export interface TrainerOptions {
 }
 
 export interface TrainResult {
+  /** All steps (or all phases) are done, or the signal came. */
   readonly stopped: 'done' | 'aborted';
+  /** Optimizer steps taken in all, those before a resume included. */
   readonly step: number;
 }
 
