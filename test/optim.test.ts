@@ -150,6 +150,7 @@ t.test('schedules against the golden data, driving an optimizer', (t) => {
     t.ok(error <= 1e-9, `${c.key} ${c.kind}: ${error.toExponential(1)}`);
   }
   t.equal(constantLr(7, 0.5), 0.5);
+  t.throws(() => new SGD({} as never), { code: 'ERR_ARGUMENT', message: /needs model.namedParameters\(\)/ });
   t.throws(() => stepLr({ stepsize: 3 } as never), { code: 'ERR_OPTION', message: /stepSize/ });
   t.throws(() => oneCycleLr({ total: 0 }), { code: 'ERR_ARGUMENT' });
   t.end();

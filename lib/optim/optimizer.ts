@@ -85,6 +85,11 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
     checkOptions(new.target.name, options, Object.keys(defaults));
     this.#defaults = { ...defaults, ...options };
     this.check(this.#defaults);
+    if (typeof (params as Partial<Params>)[Symbol.iterator] !== 'function')
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `${new.target.name}: what it is to train is no list; needs model.namedParameters() or model.parameters().`,
+      );
     const list = [...params];
     if (list.length === 0) throw new SecateurError('ERR_ARGUMENT', `${new.target.name}: there are no parameters.`);
     if (list.every(isGroup)) for (const group of list) this.addGroup(group as GroupOptions<O>);
