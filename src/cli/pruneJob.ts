@@ -310,7 +310,12 @@ function checkResume(options: PruneOptions, path: string): void {
 /** Runs the job. Undefined when it was interrupted; what is needed to resume lies in the output folder. */
 export async function runPruneJob(options: PruneOptions, signal: AbortSignal): Promise<JobResult | undefined> {
   const data = loadFashionMnist(options.dataDir === undefined ? {} : { dataDir: options.dataDir });
-  mkdirSync(options.out, { recursive: true });
+  try {
+    mkdirSync(options.out, { recursive: true });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SecateurError('ERR_IO', `--out ${options.out}: ${why}. Choose another folder.`, {}, cause);
+  }
   const path = join(options.out, files.options);
   if (options.resume === true) checkResume(options, path);
   else {

@@ -41,7 +41,8 @@ const whole =
   (least: number) =>
   (text: string): number => {
     const n = Number(text);
-    if (!Number.isInteger(n) || n < least) throw new InvalidArgumentError(`needs a whole number of at least ${least}.`);
+    if (text.trim() === '' || !Number.isSafeInteger(n) || n < least)
+      throw new InvalidArgumentError(`needs a whole number of at least ${least}.`);
     return n;
   };
 const number =
@@ -161,7 +162,7 @@ function checked(file: string, option: Option, value: unknown): unknown {
   if (option.argChoices !== undefined && !option.argChoices.includes(String(value)))
     throw refuse(`needs one of ${option.argChoices.join(', ')}.`);
   try {
-    return option.parseArg === undefined ? value : option.parseArg(String(value), undefined as never);
+    return option.parseArg === undefined ? String(value) : option.parseArg(String(value), undefined as never);
   } catch (error) {
     throw refuse(error instanceof Error ? error.message : String(error));
   }

@@ -150,6 +150,9 @@ t.test('wrong usage is exit 2 and says what is right', (t) => {
     [['--spasity', '0.5'], /Did you mean --sparsity/],
     [['--model', 'vgg'], /resnet20, resnet18/],
     [['--batch-size', '0'], /at least 1/],
+    // A checkpoint could not hold it, and an interrupted run not go on.
+    [['--seed', '1e30'], /whole number/],
+    [['--seed', ''], /whole number/],
     [['--config', '/nonexistent.json'], /nonexistent/],
   ] as const) {
     const r = secateur(...tiny('wrong'), ...args);
@@ -181,6 +184,21 @@ t.test('missing and damaged data are one sentence', (t) => {
   t.equal(none.status, 1);
   t.match(none.stderr, /train-images-idx3-ubyte.*ERR_DATA/s);
   t.notMatch(none.stderr, /at .*\.js:/, 'no stack trace');
+  t.end();
+});
+
+t.test('an output folder that cannot be is one sentence', (t) => {
+  const file = join(dir, 'plain-file');
+  writeFileSync(file, '');
+  for (const out of ['plain-file', 'plain-file/below']) {
+    const r = secateur(...tiny(out));
+    t.equal(r.status, 1);
+    t.match(r.stderr, /secateur: --out .*ERR_IO/s);
+    t.notMatch(r.stderr, /at .*\.js:/, 'no stack trace');
+  }
+  const config = join(dir, 'number.json');
+  writeFileSync(config, JSON.stringify({ dataDir: 5 }));
+  t.match(secateur('prune', '--config', config, '--out', join(dir, 'none')).stderr, /ERR_DATA/, 'a number is a name');
   t.end();
 });
 
