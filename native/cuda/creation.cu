@@ -19,10 +19,11 @@ SECATEUR_GPU void rand(const RandomParams& p) {
 template <class T>
 SECATEUR_GPU void randn(const RandomParams& p) {
   auto* y = static_cast<T*>(p.y);
+  const auto seed = static_cast<std::uint64_t>(std::int64_t{p.random.seed});
   const std::int64_t position = p.random.position;
   for (std::int64_t pair = threadIndex(); pair < (p.n + 1) / 2; pair += threadTotal()) {
     const std::int64_t word = position + 2 * pair;  // a range starts at a multiple of 4
-    const Words words = philoxBlock(p.random.seed, static_cast<std::uint64_t>(word / 4));
+    const Words words = philoxBlock(seed, static_cast<std::uint64_t>(word / 4));
     const bool second = word % 4 != 0;
     const float radius = sqrtf(-2.0f * logf(1.0f - uniformOf(second ? words.at[2] : words.at[0])));
     float sine, cosine;

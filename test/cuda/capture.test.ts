@@ -11,6 +11,7 @@ import {
   memory,
   noGrad,
   rand,
+  randn,
   randomState,
   scope,
   synchronize,
@@ -235,6 +236,27 @@ t.test('an error inside a step is that error, and the GPU works on', opts, (t) =
   bad = false;
   t.strictSame(values(call()), [2, 3]);
   t.strictSame(values(call()), [2, 3]);
+  call.dispose();
+  t.end();
+});
+
+t.test('another seed is a number that changes', opts, (t) => {
+  const x = tensor([1, 1, 1, 1, 1], on);
+  const step = (): Tensor =>
+    scope(() =>
+      rand([5], on)
+        .add(dropout(x, 0.5))
+        .add(randn([5], on)),
+    );
+  const call = capture(step);
+  call();
+  call();
+  for (const seed of [2, 3, 2 ** 40 + 7]) {
+    manualSeed(seed);
+    const got = values(call());
+    manualSeed(seed);
+    t.strictSame(got, values(step()), `seed ${seed}`);
+  }
   call.dispose();
   t.end();
 });

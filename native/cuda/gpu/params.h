@@ -28,7 +28,7 @@ struct Whole {
 
 // The reserved range of the counter-based generator that an op draws from.
 struct RandomRange {
-  std::uint64_t seed = 0;
+  Whole seed;
   Whole position;
 };
 

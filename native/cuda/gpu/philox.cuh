@@ -31,11 +31,12 @@ SECATEUR_GPU Words philoxBlock(std::uint64_t seed, std::uint64_t block) {
 // whole blocks of four words.
 template <class Visit>
 SECATEUR_GPU void withWords(const RandomRange& random, std::int64_t n, Visit visit) {
+  const auto seed = static_cast<std::uint64_t>(std::int64_t{random.seed});
   const std::int64_t position = random.position;
   const std::int64_t first = position / 4;
   const std::int64_t blocks = (position + n + 3) / 4 - first;
   for (std::int64_t b = threadIndex(); b < blocks; b += threadTotal()) {
-    const Words words = philoxBlock(random.seed, static_cast<std::uint64_t>(first + b));
+    const Words words = philoxBlock(seed, static_cast<std::uint64_t>(first + b));
 #pragma unroll
     for (int k = 0; k < 4; k++) {
       const std::int64_t i = (first + b) * 4 + k - position;

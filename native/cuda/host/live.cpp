@@ -74,7 +74,8 @@ Whole liveWhole(std::int64_t value) {
 }
 
 RandomRange liveRandom(const Random& range) {
-  return {range.seed, liveWhole(static_cast<std::int64_t>(range.position))};
+  const Whole seed = liveWhole(static_cast<std::int64_t>(range.seed));
+  return {seed, liveWhole(static_cast<std::int64_t>(range.position))};
 }
 
 const void* tableBytes(const void* host, std::size_t bytes) {
