@@ -88,7 +88,7 @@ class Recording implements Recorder {
   #replaying = false;
   // The next entry of a replay, what has changed, and the cells that stand for nothing.
   #at = 0;
-  readonly #updates: number[] = [];
+  readonly #changed: { entry: Entry; numbers: number[] }[] = [];
   readonly #hollow: { cell: Cell; what: string }[] = [];
   #graph = 0;
   /** Launches and copies in the graph. */
@@ -120,10 +120,7 @@ class Recording implements Recorder {
       results.every(({ name }, i) => sameShape(outShapes[name] as Shape, entry.made[i]?.shape as Shape)) &&
       numbers.length === entry.numbers.length;
     if (!same) throw this.#differs(op.name, entry);
-    if (!numbers.every((x, i) => Object.is(x, entry.numbers[i]))) {
-      entry.numbers = numbers;
-      this.#updates.push(entry.number, numbers.length, ...numbers);
-    }
+    if (!numbers.every((x, i) => Object.is(x, entry.numbers[i]))) this.#changed.push({ entry, numbers });
     if (into !== undefined && first !== undefined) outputs[first.name] = into;
     results.forEach(({ name, type }, i) => {
       outputs[name] = this.#answer(entry.made[i] as Made, outputType(op, type, inputs, attrs), undefined, op.name);
@@ -218,7 +215,7 @@ class Recording implements Recorder {
   replay<T>(step: () => T): T {
     this.#replaying = true;
     this.#at = 0;
-    this.#updates.length = 0;
+    this.#changed.length = 0;
     this.#hollow.length = 0;
     const value = this.#listen(step);
     if (this.#at < this.#entries.length) throw this.#differs('the end', this.#entries[this.#at++]);
@@ -231,10 +228,13 @@ class Recording implements Recorder {
       );
     }
     flushReleases();
-    native.block.set(this.#updates);
+    const updates = this.#changed.flatMap(({ entry, numbers }) => [entry.number, numbers.length, ...numbers]);
+    native.block.set(updates);
     guarded(() => {
-      native.replay(this.#graph, this.#updates.length);
+      native.replay(this.#graph, updates.length);
     });
+    // Only now: a step that throws on the way has told the device nothing, and the next one has to.
+    for (const { entry, numbers } of this.#changed) entry.numbers = numbers;
     return value;
   }
 

@@ -6,6 +6,7 @@ import {
   type Tensor,
   capture,
   dropout,
+  embedding,
   keep,
   manualSeed,
   memory,
@@ -259,6 +260,32 @@ t.test('another seed is a number that changes', opts, (t) => {
   }
   call.dispose();
   t.end();
+});
+
+t.test('numbers of a step that did not reach the GPU reach it with the next', opts, async (t) => {
+  const x = tensor([1, 2], on);
+  let factor = 2;
+  let bad = false;
+  const call = capture(() =>
+    scope(() => {
+      const y = x.mul(factor);
+      if (bad) throw new Error('mine');
+      return y;
+    }),
+  );
+  for (let i = 0; i < 3; i++) t.strictSame(values(call()), [2, 4]);
+  factor = 3;
+  bad = true;
+  t.throws(call, /mine/);
+  bad = false;
+  t.strictSame(values(call()), [3, 6], 'a step that threw');
+  // Once an error has come up, what is queued is passed over until somebody has heard of it.
+  const wrong = embedding(tensor([1, 2], { shape: [2, 1], ...on }), tensor(Int32Array.of(9), on)).dataAsync();
+  factor = 4;
+  call();
+  await t.rejects(wrong, { code: 'ERR_KERNEL' });
+  t.strictSame(values(call()), [4, 8], 'a step that was passed over');
+  call.dispose();
 });
 
 t.test('a trainer on the CPU refuses to capture', opts, (t) => {

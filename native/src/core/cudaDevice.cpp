@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstring>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -61,6 +62,7 @@ class CudaDevice::Recording {
   std::uint32_t number = 0;
   std::uint32_t nextCall = 0;  // the host's count
   std::map<std::uint32_t, Call> calls;
+  std::set<std::uint32_t> changed;  // calls whose numbers the device does not have yet
   std::size_t nodes = 0;
 };
 
@@ -226,23 +228,32 @@ std::unique_ptr<Task> CudaDevice::recorded(std::uint32_t op, std::shared_ptr<Ref
 void CudaDevice::replay(std::uint32_t graph, std::vector<double> updates) {
   const auto found = recordings_.find(graph);
   if (found == recordings_.end()) throw Error("ERR_DISPOSED", "this captured step was disposed.");
-  queue().push(
-      std::make_unique<Errand>("replay", false, [this, recording = found->second, updates = std::move(updates)] {
-        Failure failure;
-        if (!table_.replayBegin(recording->number, &failure)) raise(failure);
-        for (std::size_t at = 0; at + 2 <= updates.size();) {
-          const auto call = recording->calls.find(static_cast<std::uint32_t>(updates[at]));
-          const auto count = static_cast<std::size_t>(updates[at + 1]);
-          at += 2;
-          if (call != recording->calls.end()) {
-            call->second.task->refresh(updates.data() + at, count);
-            if (!table_.replayOp(call->second.op, call->second.task->args(), call->second.offset, &failure))
-              raise(failure);
-          }
-          at += count;
+  // Even where the launch is passed over: the next one has to know these numbers.
+  if (!updates.empty()) {
+    queue().push(std::make_unique<Errand>("replay", true, [recording = found->second, updates = std::move(updates)] {
+      for (std::size_t at = 0; at + 2 <= updates.size();) {
+        const auto call = static_cast<std::uint32_t>(updates[at]);
+        const auto count = static_cast<std::size_t>(updates[at + 1]);
+        at += 2;
+        const auto kept = recording->calls.find(call);
+        if (kept != recording->calls.end()) {
+          kept->second.task->refresh(updates.data() + at, count);
+          recording->changed.insert(call);
         }
-        if (!table_.replayLaunch(recording->number, &failure)) raise(failure);
-      }));
+        at += count;
+      }
+    }));
+  }
+  queue().push(std::make_unique<Errand>("replay", false, [this, recording = found->second] {
+    Failure failure;
+    if (!table_.replayBegin(recording->number, &failure)) raise(failure);
+    for (const std::uint32_t at : recording->changed) {
+      const Recording::Call& call = recording->calls.at(at);
+      if (!table_.replayOp(call.op, call.task->args(), call.offset, &failure)) raise(failure);
+    }
+    recording->changed.clear();
+    if (!table_.replayLaunch(recording->number, &failure)) raise(failure);
+  }));
 }
 
 void CudaDevice::releaseGraph(std::uint32_t graph) {
