@@ -11,6 +11,7 @@ import {
   manualSeed,
   memory,
   noGrad,
+  oneHot,
   rand,
   randn,
   randomState,
@@ -286,6 +287,19 @@ t.test('numbers of a step that did not reach the GPU reach it with the next', op
   await t.rejects(wrong, { code: 'ERR_KERNEL' });
   t.strictSame(values(call()), [4, 8], 'a step that was passed over');
   call.dispose();
+});
+
+t.test('an index out of range in a replay is told of by its op', opts, (t) => {
+  const table = tensor([1, 2, 3, 4], { shape: [2, 2], ...on });
+  const indices = tensor(Int32Array.of(0), on);
+  const call = capture(() => scope(() => embedding(table, indices)));
+  for (let i = 0; i < 3; i++) t.strictSame(values(call()), [1, 2]);
+  // As many checks as there are places for reports.
+  for (let i = 0; i < 256; i++) oneHot(indices, 7).dispose();
+  writeData(indices, [5]);
+  t.throws(() => call().data(), { code: 'ERR_KERNEL', message: /indexSelect: index 5 .* outside the extent 2/ });
+  call.dispose();
+  t.end();
 });
 
 t.test('a trainer on the CPU refuses to capture', opts, (t) => {
