@@ -303,6 +303,7 @@ export function capture<T>(step: () => T): Captured<T> {
   let calls = 0;
   let recording: Recording | undefined;
   let disposed = false;
+  const isDisposed = (): boolean => disposed;
   const run = (): T => {
     if (disposed) throw new SecateurError('ERR_DISPOSED', 'capture: this step was disposed.');
     if (isCapturing())
@@ -315,7 +316,8 @@ export function capture<T>(step: () => T): Captured<T> {
     }
     const made = new Recording();
     const value = made.record(step);
-    recording = made;
+    if (isDisposed()) made.dispose();
+    else recording = made;
     return value;
   };
   return Object.defineProperties(run as Captured<T>, {

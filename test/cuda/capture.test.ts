@@ -302,6 +302,27 @@ t.test('an index out of range in a replay is told of by its op', opts, (t) => {
   t.end();
 });
 
+t.test('a step may dispose of its own capture', opts, (t) => {
+  const x = tensor(new Float32Array(1 << 16), on);
+  const live = memory.stats('cuda').live;
+  for (let i = 0; i < 3; i++) {
+    let last = false;
+    const call: Captured<Tensor> = capture(() => {
+      if (last) call.dispose();
+      return scope(() => x.add(1));
+    });
+    call().dispose();
+    last = true;
+    const y = call();
+    t.equal(y.data()[9], 1);
+    y.dispose();
+    t.equal(call.nodes, 0);
+    t.throws(call, { code: 'ERR_DISPOSED' });
+  }
+  t.equal(memory.stats('cuda').live, live, 'its memory is given back');
+  t.end();
+});
+
 t.test('a trainer on the CPU refuses to capture', opts, (t) => {
   t.throws(
     () => {
