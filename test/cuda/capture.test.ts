@@ -5,6 +5,7 @@ import {
   type Captured,
   type Tensor,
   capture,
+  crossEntropy,
   dropout,
   embedding,
   keep,
@@ -19,6 +20,7 @@ import {
   synchronize,
   tensor,
   writeData,
+  zeros,
 } from '../../lib/index.js';
 import { Dropout, Linear, ReLU, Sequential } from '../../lib/nn/index.js';
 import { AdamW, SGD, oneCycleLr } from '../../lib/optim/index.js';
@@ -298,6 +300,18 @@ t.test('an index out of range in a replay is told of by its op', opts, (t) => {
   for (let i = 0; i < 256; i++) oneHot(indices, 7).dispose();
   writeData(indices, [5]);
   t.throws(() => call().data(), { code: 'ERR_KERNEL', message: /indexSelect: index 5 .* outside the extent 2/ });
+  call.dispose();
+  t.end();
+});
+
+t.test('a step that needs more than its first call', opts, (t) => {
+  const x = zeros([600_000, 1], on);
+  const target = zeros([600_000], { dtype: 'i32', ...on });
+  let rows = 2;
+  const call = capture(() => scope(() => crossEntropy(x.narrow(0, 0, rows), target.narrow(0, 0, rows))));
+  call();
+  rows = 600_000;
+  for (let i = 0; i < 2; i++) t.equal(call().item(), 0, 'scratch memory grows while it is recorded');
   call.dispose();
   t.end();
 });

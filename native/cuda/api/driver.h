@@ -49,7 +49,7 @@ constexpr int functionMaxDynamicShared = 8;
 constexpr int functionRegisters = 4;
 constexpr int functionLocalBytes = 3;
 constexpr int functionSharedBytes = 1;
-constexpr int captureThreadLocal = 1;
+constexpr int captureRelaxed = 2;
 
 // X(entry point as the library exports it, member, parameters).
 #define SECATEUR_CUDA_DRIVER(X)                                                                                   \

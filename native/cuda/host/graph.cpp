@@ -23,7 +23,8 @@ Graph::~Graph() {
 }
 
 void Graph::begin() {
-  check(driver().streamBeginCapture(Gpu::get().stream(), captureThreadLocal), "cuStreamBeginCapture");
+  // Relaxed: scratch memory may have to grow for what the calls before did not do.
+  check(driver().streamBeginCapture(Gpu::get().stream(), captureRelaxed), "cuStreamBeginCapture");
   setLiveMode(LiveMode::capture, &block_);
 }
 

@@ -182,7 +182,10 @@ CALL cuCtxSetCurrent(void* context) {
 }
 CALL cuModuleLoadData(void** module, const void* image) {
   return guarded([&] {
-    if (state().capturing != nullptr) return static_cast<CUresult>(captureUnsupported);
+    if (state().capturing != nullptr) {
+      state().capturing->capturing->invalid = true;
+      return static_cast<CUresult>(captureUnsupported);
+    }
     try {
       std::unique_ptr<Module> parsed = parse(ptxToLoad(image));
       for (const auto& [at, bytes] : parsed->variables) memory().addStatic(at, bytes);

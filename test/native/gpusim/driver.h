@@ -7,6 +7,7 @@
 #include <functional>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "machine.h"
@@ -29,11 +30,13 @@ enum : CUresult {
   notFound = 500,
   notReady = 600,
   launchTimeout = 702,
-  captureUnsupported = 900
+  captureUnsupported = 900,
+  captureInvalidated = 901
 };
 
 struct Graph {
   std::vector<std::function<CUresult()>> nodes;
+  bool invalid = false;
 };
 // How often an event was recorded, and which of these the device has come to.
 struct Event {
@@ -58,6 +61,7 @@ struct DriverState {
   std::vector<Stream*> streams;  // in the order in which they were made
   std::set<Graph*> graphs;
   Stream* capturing = nullptr;
+  std::thread::id capturer;  // the thread that may not make unsafe calls meanwhile; none in the relaxed mode
 };
 DriverState& state();
 
@@ -74,6 +78,10 @@ CUresult guarded(Body body) {
   const CUresult status = ready();
   return status != success ? status : static_cast<CUresult>(body());
 }
+
+// Calls that the documentation of the capture modes counts as unsafe begin with this: from the thread that captures
+// they fail, and the capture with them.
+CUresult unsafe();
 
 // Does the work, now or later, or records it when the stream is being captured.
 CUresult enqueue(Stream* stream, std::function<CUresult()> work);

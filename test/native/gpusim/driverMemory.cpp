@@ -12,8 +12,15 @@ namespace {
 std::map<void*, std::size_t> pinned;  // and their sizes
 }
 
+CUresult gpusim::unsafe() {
+  if (state().capturing == nullptr || state().capturer != std::this_thread::get_id()) return success;
+  state().capturing->capturing->invalid = true;
+  return captureUnsupported;
+}
+
 CALL cuMemAlloc_v2(std::uint64_t* data, std::size_t bytes) {
   return guarded([&] {
+    if (unsafe() != success) return static_cast<CUresult>(captureUnsupported);
     if (bytes == 0) return static_cast<CUresult>(invalidValue);
     if (memory().live() + bytes > deviceBytes()) return static_cast<CUresult>(outOfMemory);
     *data = memory().allocate(bytes);
@@ -46,6 +53,7 @@ CALL cuMemGetInfo_v2(std::size_t* free, std::size_t* total) {
 }
 CALL cuMemHostAlloc(void** data, std::size_t bytes, unsigned) {
   return guarded([&] {
+    if (unsafe() != success) return static_cast<CUresult>(captureUnsupported);
     *data = std::malloc(bytes);
     if (*data == nullptr) return static_cast<CUresult>(outOfMemory);
     pinned[*data] = bytes;

@@ -137,6 +137,8 @@ const char* nameOf(CUresult error) {
       return "CUDA_ERROR_LAUNCH_FAILED";
     case captureUnsupported:
       return "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED";
+    case captureInvalidated:
+      return "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED";
     default:
       return nullptr;
   }
@@ -171,12 +173,14 @@ CALL cuStreamSynchronize(void* stream) {
     return s->capturing != nullptr ? static_cast<CUresult>(captureUnsupported) : finish(s);
   });
 }
-CALL cuStreamBeginCapture_v2(void* stream, int) {
+CALL cuStreamBeginCapture_v2(void* stream, int mode) {
   return guarded([&] {
     auto* s = static_cast<Stream*>(stream);
     if (s == nullptr || s->capturing != nullptr) return static_cast<CUresult>(invalidValue);
     s->capturing = *state().graphs.insert(new Graph()).first;
     state().capturing = s;
+    constexpr int relaxed = 2;
+    state().capturer = mode == relaxed ? std::thread::id() : std::this_thread::get_id();
     return static_cast<CUresult>(success);
   });
 }
@@ -184,9 +188,10 @@ CALL cuStreamEndCapture(void* stream, void** graph) {
   return guarded([&] {
     auto* s = static_cast<Stream*>(stream);
     if (s == nullptr || s->capturing == nullptr) return static_cast<CUresult>(invalidValue);
-    *graph = std::exchange(s->capturing, nullptr);
+    Graph* const made = std::exchange(s->capturing, nullptr);
     state().capturing = nullptr;
-    return static_cast<CUresult>(success);
+    *graph = made->invalid ? nullptr : made;
+    return static_cast<CUresult>(made->invalid ? captureInvalidated : success);
   });
 }
 // Work of the host in the order of the stream: what the stand-ins for libraries compute by.

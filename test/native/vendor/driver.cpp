@@ -35,4 +35,4 @@ static_assert(ours::functionMaxDynamicShared == int{CU_FUNC_ATTRIBUTE_MAX_DYNAMI
 static_assert(ours::functionRegisters == int{CU_FUNC_ATTRIBUTE_NUM_REGS}, "function");
 static_assert(ours::functionLocalBytes == int{CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES}, "function");
 static_assert(ours::functionSharedBytes == int{CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES}, "function");
-static_assert(ours::captureThreadLocal == int{CU_STREAM_CAPTURE_MODE_THREAD_LOCAL}, "capture");
+static_assert(ours::captureRelaxed == int{CU_STREAM_CAPTURE_MODE_RELAXED}, "capture");
