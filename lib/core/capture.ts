@@ -315,6 +315,8 @@ export function capture<T>(step: () => T): Captured<T> {
       return value;
     }
     const made = new Recording();
+    // If this throws, the next call runs the step as it is again.
+    calls = 0;
     const value = made.record(step);
     if (isDisposed()) made.dispose();
     else recording = made;

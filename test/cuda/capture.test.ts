@@ -19,6 +19,7 @@ import {
   scope,
   synchronize,
   tensor,
+  topk,
   writeData,
   zeros,
 } from '../../lib/index.js';
@@ -313,6 +314,19 @@ t.test('a step that needs more than its first call', opts, (t) => {
   rows = 600_000;
   for (let i = 0; i < 2; i++) t.equal(call().item(), 0, 'scratch memory grows while it is recorded');
   call.dispose();
+  let another = false;
+  const other = capture(() =>
+    scope(() => {
+      const y = x.narrow(0, 0, 3);
+      return another ? topk(y, 1).values : y.add(1);
+    }),
+  );
+  other();
+  another = true;
+  t.throws(other, { code: 'ERR_CUDA', message: /^topk: loading the kernels of topk/ });
+  for (let i = 0; i < 3; i++) t.strictSame(values(other()), [0, 0, 0], 'and works when it is called again');
+  t.ok(other.nodes > 0);
+  other.dispose();
   t.end();
 });
 

@@ -53,14 +53,18 @@ void Queue::stop() {
 void Queue::execute(Task& task) {
   // After an error the rest of the queue is stale: it is passed over until somebody has heard of the error.
   if (error_ == nullptr || task.always()) {
+    // The first error is the one to tell of: what fails after it fails because of it.
+    const auto keep = [&](const std::string& code, const char* what) {
+      if (error_ == nullptr) error_ = std::make_exception_ptr(Error(code, std::string(task.name()) + ": " + what));
+    };
     try {
       task.run();
     } catch (const Error& e) {
-      error_ = std::make_exception_ptr(Error(e.code(), std::string(task.name()) + ": " + e.what()));
+      keep(e.code(), e.what());
     } catch (const std::exception& e) {
-      error_ = std::make_exception_ptr(Error("ERR_KERNEL", std::string(task.name()) + ": " + e.what()));
+      keep("ERR_KERNEL", e.what());
     } catch (...) {
-      error_ = std::make_exception_ptr(Error("ERR_KERNEL", std::string(task.name()) + ": unknown failure"));
+      keep("ERR_KERNEL", "unknown failure");
     }
   }
 }
