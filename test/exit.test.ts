@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../lib/core/native.js';
+import { inProcess, noGpu } from './cuda/gpu.js';
 
 const queued = `
   import { conv2d, matmul, randn } from '${join(packageRoot(), 'dist/lib/index.js')}';
@@ -31,3 +32,19 @@ for (const [name, ending, status] of endings) {
     t.end();
   });
 }
+
+t.test('a handler that queues work of the GPU', { skip: noGpu }, (t) => {
+  const text = `
+    import { rand, synchronize } from 'lib/index.js';
+    const x = rand([1 << 16], { device: 'cuda' });
+    process.on('exit', () => {
+      for (let i = 0; i < 20; i++) x.add(1);
+      process.exitCode = 5;
+    });
+    synchronize('cuda');`;
+  for (let i = 0; i < 3; i++) {
+    const { status, signal, err } = inProcess(text);
+    t.strictSame([status, signal], [5, null], `run ${i + 1}: ${err.slice(-200)}`);
+  }
+  t.end();
+});

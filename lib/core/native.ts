@@ -41,8 +41,8 @@ export interface Native {
   write(handle: number, data: ArrayBufferView, dataDtype: number): void;
   download(handle: number, into: ArrayBufferView, dataDtype: number): void;
   sync(device: number): void;
-  /** Waits for everything queued on every device, and throws nothing. */
-  drain(): void;
+  /** The process ends: waits for everything queued on every device, and throws nothing. What comes later runs at once. */
+  finish(): void;
   flush(device: number): Promise<void>;
   ops(): string[];
   kernels(): { op: string; isa: string; dtypes: number }[];
@@ -90,8 +90,9 @@ function load(): Native {
   }
   try {
     const addon = createRequire(import.meta.url)(path) as Native;
-    // When a process ends, libraries are taken down while kernels that are still queued would use them.
-    process.once('exit', () => addon.drain());
+    // When a process ends, libraries are taken down while kernels that are still queued would use them. Handlers that
+    // run after this one may compute.
+    process.once('exit', () => addon.finish());
     return addon;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -117,7 +118,7 @@ export let native: Native = Object.defineProperties(
       'write',
       'download',
       'sync',
-      'drain',
+      'finish',
       'flush',
       'ops',
       'kernels',

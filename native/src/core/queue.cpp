@@ -119,6 +119,11 @@ void Queue::drain() {
   waiting_.store(false, std::memory_order_relaxed);
 }
 
+void Queue::finish() {
+  drain();
+  synchronous_ = true;
+}
+
 void Queue::wait() {
   drain();
   if (error_ == nullptr) return;

@@ -175,10 +175,10 @@ Napi::Value sync(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// Waits for the queues, whatever went wrong in them.
-Napi::Value drain(const Napi::CallbackInfo& info) {
-  cpuDevice().queue().drain();
-  if (cudaSlot() != nullptr) cudaSlot()->queue().drain();
+// The process ends: waits for the queues, whatever went wrong in them.
+Napi::Value finish(const Napi::CallbackInfo& info) {
+  cpuDevice().queue().finish();
+  if (cudaSlot() != nullptr) cudaSlot()->queue().finish();
   return info.Env().Undefined();
 }
 
@@ -324,7 +324,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   add("write", guard<write>);
   add("download", guard<download>);
   add("sync", guard<sync>);
-  add("drain", guard<drain>);
+  add("finish", guard<finish>);
   add("flush", guard<flush>);
   add("ops", guard<ops>);
   add("kernels", guard<kernels>);
