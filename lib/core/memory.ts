@@ -1,5 +1,6 @@
 import { refuseCapture } from './capturing.js';
 import { type Device, deviceCode } from './device.js';
+import { SecateurError } from './errors.js';
 import { type MemoryStats, guarded, native } from './native.js';
 import { flushReleases } from './tensor.js';
 
@@ -49,7 +50,9 @@ export function synchronize(device: Device = 'cpu'): void {
   guarded(() => native.sync(deviceCode(device)));
 }
 
-/** How many threads the CPU's kernels use. Default: OMP_NUM_THREADS, or every core. */
+/** How many threads the CPU's kernels use, 1 to 1024. Default: OMP_NUM_THREADS, or every core. ERR_ARGUMENT for others. */
 export function setNumThreads(n: number): void {
+  if (!Number.isInteger(n) || n < 1 || n > 1024)
+    throw new SecateurError('ERR_ARGUMENT', `setNumThreads: ${n} threads; needs a whole number from 1 to 1024.`);
   guarded(() => native.setThreads(n));
 }

@@ -73,8 +73,10 @@ export interface TrainerOptions {
   fold?: boolean;
   /** Aborting ends training after the step in hand. */
   signal?: AbortSignal;
-  /** Where to save when training is stopped early, by a signal or by a loss that is not finite. */
+  /** Where the state is saved, every `checkpointEvery` steps and when the signal stops training. */
   checkpoint?: string;
+  /** Steps from one checkpoint to the next (default: an epoch). What a killed process loses. */
+  checkpointEvery?: number;
   onStep?: (report: StepReport) => void;
 }
 
@@ -101,6 +103,7 @@ const optionNames = [
   'fold',
   'signal',
   'checkpoint',
+  'checkpointEvery',
   'onStep',
 ] as const;
 
@@ -121,6 +124,8 @@ export class Trainer {
   #phaseIndex = 0;
   #resumed = false;
   readonly #captured: CapturedSteps | undefined = undefined;
+  // Where the checkpoint in the file stands.
+  #savedStep: number | undefined;
   // The learning rate of the step in hand, for its report.
   #lr = 0;
 
@@ -130,6 +135,13 @@ export class Trainer {
       throw new SecateurError(
         'ERR_ARGUMENT',
         `Trainer: steps is ${options.steps}; needs a whole number of at least 1.`,
+      );
+    }
+    const { checkpointEvery } = options;
+    if (checkpointEvery !== undefined && !(Number.isInteger(checkpointEvery) && checkpointEvery > 0)) {
+      throw new SecateurError(
+        'ERR_ARGUMENT',
+        `Trainer: checkpointEvery is ${checkpointEvery}; needs a whole number of at least 1.`,
       );
     }
     if (options.data.length < 1)
@@ -185,6 +197,7 @@ export class Trainer {
     this.#clock.phaseStart = position.phaseStart;
     this.#phaseIndex = position.phaseIndex;
     this.#resumed = true;
+    if (path === this.#o.checkpoint) this.#savedStep = position.step;
     return warnings;
   }
 
@@ -218,6 +231,7 @@ export class Trainer {
         if (this.#clock.step % data.length === 0) await this.#tell('epoch');
         await this.#step(batch);
         if (this.#clock.step >= steps) break;
+        if (this.#clock.step % (this.#o.checkpointEvery ?? data.length) === 0) this.#saveCheckpoint();
       }
       if (this.#clock.step === before)
         throw new SecateurError(
@@ -233,8 +247,14 @@ export class Trainer {
     this.#binding?.finish();
   }
 
+  #saveCheckpoint(): void {
+    if (this.#o.checkpoint === undefined) return;
+    this.save(this.#o.checkpoint);
+    this.#savedStep = this.#clock.step;
+  }
+
   #abort(): TrainResult {
-    if (this.#o.checkpoint !== undefined) this.save(this.#o.checkpoint);
+    this.#saveCheckpoint();
     return { stopped: 'aborted', step: this.#clock.step };
   }
 
@@ -359,12 +379,10 @@ export class Trainer {
     this.#o.onStep?.({ step, epoch, phase, loss, accuracy: correct / samples, lr, sparsity, samples });
   }
 
+  /** What this step has made of the weights is of no use: the checkpoint before it stays. */
   #notFinite(loss: number, step: number, lr: number): SecateurError {
-    let saved = '';
-    if (this.#o.checkpoint !== undefined) {
-      this.save(this.#o.checkpoint);
-      saved = ` The state after this step was saved to ${this.#o.checkpoint}.`;
-    }
+    const saved =
+      this.#savedStep === undefined ? '' : ` ${this.#o.checkpoint} holds the state after ${this.#savedStep} steps.`;
     return new SecateurError(
       'ERR_NOT_FINITE',
       `training: the loss became ${loss} at step ${step} with learning rate ${lr}. Lower the learning rate, warm up longer or clip gradients (clipGradNorm).${saved}`,

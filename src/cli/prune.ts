@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { SecateurError } from '../../lib/core/errors.js';
@@ -127,6 +127,7 @@ async function prune(command: Command): Promise<void> {
     const data = reportOf(result, `secateur ${process.argv.slice(2).join(' ')}`);
     writeJsonAtomic(join(options.out, 'report.json'), data as unknown as Record<string, unknown>);
     writeFileAtomic(join(options.out, 'report.html'), [Buffer.from(renderHtmlReport(data))]);
+    rmSync(join(options.out, files.checkpoint('prune')), { force: true });
     console.log(options.json === true ? JSON.stringify(data) : summaryTable(data));
     console.error(`secateur: report: ${resolve(options.out, 'report.html')}`);
     const asked = count(options.sparsity, result.report.prunable.parameters);

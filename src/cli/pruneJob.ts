@@ -1,6 +1,6 @@
 // The main job: train a network dense, prune it while it goes on training, measure both.
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { SecateurError } from '../../lib/core/errors.js';
 import { type Device, describeDevice, device } from '../../lib/core/device.js';
 import { setNumThreads } from '../../lib/core/memory.js';
@@ -143,6 +143,9 @@ class Job {
 
   /** Undefined when the run was interrupted. */
   async run(): Promise<JobResult | undefined> {
+    // What cannot be met is known before anything is trained.
+    const sizes = this.#sites.map((site) => site.weight.size);
+    this.#newPruner().check(sizes, this.#train.length, this.#plan.pruneSteps);
     try {
       const dense = await this.#denseStage();
       return dense === undefined ? undefined : await this.#pruneStage(dense);
@@ -152,11 +155,17 @@ class Job {
     }
   }
 
+  /** The dense stage is the warm-up. */
+  #newPruner(): PDP {
+    const { sparsity, tau, allocation, finetuneSteps } = this.#options;
+    return new PDP({ sparsity, tau, allocation, warmup: 0, finetune: finetuneSteps });
+  }
+
   async #denseStage(): Promise<Evaluation | undefined> {
     const record = this.#path(files.denseRecord);
     if (this.#options.resume === true && existsSync(record)) {
       this.#load(this.#model, files.dense);
-      return (JSON.parse(readFileSync(record, 'utf8')) as DenseRecord).evaluation;
+      return readDenseRecord(record).evaluation;
     }
     if (!(await this.#stage('dense', this.#plan.denseSteps, this.#options.lr))) return undefined;
     const evaluation = await this.#evaluate('dense', this.#plan.denseSteps);
@@ -167,10 +176,9 @@ class Job {
   }
 
   async #pruneStage(dense: Evaluation): Promise<JobResult | undefined> {
-    const { sparsity, tau, allocation, finetuneSteps, lr, batchSize } = this.#options;
+    const { lr, batchSize } = this.#options;
     const { denseSteps, pruneSteps } = this.#plan;
-    // The dense stage was the warm-up.
-    const pruner = new PDP({ sparsity, tau, allocation, warmup: 0, finetune: finetuneSteps });
+    const pruner = this.#newPruner();
     const cut: CutLayer[] = [];
     const finished = await this.#stage('prune', pruneSteps, lr / 2, pruner, () => {
       for (const { name, weight } of this.#sites)
@@ -179,7 +187,6 @@ class Job {
     if (!finished) return undefined;
     const pruned = await this.#evaluate('prune', pruneSteps);
     writeSafetensors(this.#path(files.pruned), toFile(this.#model.namedState()), {});
-    rmSync(this.#path(files.checkpoint('prune')), { force: true });
     const milliseconds = await this.#time();
     const report = sparsityReport(this.#model, this.#sites, [28, 28, 1]);
     return {
@@ -290,13 +297,47 @@ const decisive = [
   'seed',
 ] as const;
 
+/** A JSON object that an earlier run left; ERR_CHECKPOINT for anything else. */
+function readObject(path: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    value = undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new SecateurError(
+      'ERR_CHECKPOINT',
+      `--resume: ${path} is damaged: it holds no JSON object. Start a new run in another --out.`,
+    );
+  return value as Record<string, unknown>;
+}
+
+function readDenseRecord(path: string): DenseRecord {
+  const { evaluation } = readObject(path) as { evaluation?: Partial<Record<keyof Evaluation, unknown>> | null };
+  const { accuracy, loss, samples } = evaluation ?? {};
+  if (typeof accuracy !== 'number' || typeof loss !== 'number' || typeof samples !== 'number')
+    throw new SecateurError(
+      'ERR_CHECKPOINT',
+      `--resume: ${path} is damaged: it holds no accuracy, loss and samples. Start a new run in another --out.`,
+    );
+  return { evaluation: { accuracy, loss, samples } };
+}
+
+/** With its parents, one by one: Node's own way to do that never ends in /proc. */
+function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  if (!existsSync(folder)) makeFolder(dirname(folder));
+  mkdirSync(folder);
+}
+
 function checkResume(options: PruneOptions, path: string): void {
   if (!existsSync(path))
     throw new SecateurError(
       'ERR_CHECKPOINT',
       `--resume: ${options.out} holds no run to go on with. Start one without --resume.`,
     );
-  const before = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+  const before = readObject(path);
   for (const name of decisive) {
     if (before[name] !== options[name]) {
       throw new SecateurError(
@@ -311,7 +352,7 @@ function checkResume(options: PruneOptions, path: string): void {
 export async function runPruneJob(options: PruneOptions, signal: AbortSignal): Promise<JobResult | undefined> {
   const data = loadFashionMnist(options.dataDir === undefined ? {} : { dataDir: options.dataDir });
   try {
-    mkdirSync(options.out, { recursive: true });
+    makeFolder(resolve(options.out));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SecateurError('ERR_IO', `--out ${options.out}: ${why}. Choose another folder.`, {}, cause);

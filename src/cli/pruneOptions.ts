@@ -49,7 +49,7 @@ const number =
   (test: (x: number) => boolean, needs: string) =>
   (text: string): number => {
     const x = Number(text);
-    if (text.trim() === '' || !test(x)) throw new InvalidArgumentError(`needs ${needs}.`);
+    if (text.trim() === '' || !Number.isFinite(x) || !test(x)) throw new InvalidArgumentError(`needs ${needs}.`);
     return x;
   };
 

@@ -52,11 +52,18 @@ export function globalMagnitude(
   }
 }
 
+/** @throws ERR_ARGUMENT when layers of these sizes cannot lose so much, each at most its cap */
+export function checkReachable(sizes: readonly number[], sparsity: number, maxLayerSparsity = 1): void {
+  const total = sizes.reduce((a, b) => a + b, 0);
+  const limits = maxLayerSparsity === Infinity ? sizes : sizes.map((size) => cap(size, maxLayerSparsity));
+  if (count(sparsity, total) > limits.reduce((a, b) => a + b, 0)) throw unreachable(sparsity, limits, total);
+}
+
 function unreachable(sparsity: number, limits: readonly number[], total: number): SecateurError {
   const most = limits.reduce((a, b) => a + b, 0) / total;
   return new SecateurError(
     'ERR_ARGUMENT',
-    `budget: a sparsity of ${sparsity} cannot be met when no layer may lose more than its cap; at most ${most.toFixed(4)} can. Raise maxLayerSparsity or lower the sparsity.`,
+    `budget: a sparsity of ${sparsity} cannot be met when no layer may lose more than its cap; which is one weight less than all, or maxLayerSparsity; at most ${most.toFixed(6)} can. Lower the sparsity, or raise maxLayerSparsity where it is set.`,
     { sparsity, most },
   );
 }

@@ -153,6 +153,11 @@ t.test('wrong usage is exit 2 and says what is right', (t) => {
     // A checkpoint could not hold it, and an interrupted run not go on.
     [['--seed', '1e30'], /whole number/],
     [['--seed', ''], /whole number/],
+    [['--threads', '100000'], /1 to 1024/],
+    [['--tau', 'Infinity'], /above 0/],
+    // Known before anything is trained.
+    [['--sparsity', '0.999999'], /cannot be met.*at most 0\.99/],
+    [['--finetune-steps', '8'], /gets to 0\.0 % of the target/],
     [['--config', '/nonexistent.json'], /nonexistent/],
   ] as const) {
     const r = secateur(...tiny('wrong'), ...args);
@@ -190,8 +195,8 @@ t.test('missing and damaged data are one sentence', (t) => {
 t.test('an output folder that cannot be is one sentence', (t) => {
   const file = join(dir, 'plain-file');
   writeFileSync(file, '');
-  for (const out of ['plain-file', 'plain-file/below']) {
-    const r = secateur(...tiny(out));
+  for (const out of [join(dir, 'plain-file'), join(dir, 'plain-file/below'), '/proc/nothing/here']) {
+    const r = secateur(...tiny('none'), '--out', out);
     t.equal(r.status, 1);
     t.match(r.stderr, /secateur: --out .*ERR_IO/s);
     t.notMatch(r.stderr, /at .*\.js:/, 'no stack trace');
@@ -241,6 +246,29 @@ t.test('an interrupted run exits 130 and resumes to the same bits', async (t) =>
     'bit for bit',
   );
   t.match(secateur(...args('never'), '--resume').stderr, /holds no run/);
+
+  const killed = spawn(process.execPath, [program, ...args('killed')], { stdio: 'ignore' });
+  const gone = new Promise((done) => killed.on('exit', done));
+  while (!existsSync(join(dir, 'killed', 'prune.checkpoint.safetensors')) && killed.exitCode === null)
+    await new Promise((r) => setTimeout(r, 5));
+  killed.kill('SIGKILL');
+  await gone;
+  const again = secateur(...args('killed'), '--resume');
+  t.equal(again.status, 0, again.stderr);
+  const firsts = readFileSync(join(dir, 'killed', 'train.jsonl'), 'utf8').match(/"stage":"prune","step":0,/g);
+  t.equal(firsts?.length, 1, 'it went on from an epoch, and did not start again');
+  t.ok(
+    readFileSync(join(dir, 'whole', 'pruned.safetensors')).equals(
+      readFileSync(join(dir, 'killed', 'pruned.safetensors')),
+    ),
+    'a killed run too, bit for bit',
+  );
+  for (const name of ['dense.json', 'options.json']) {
+    writeFileSync(join(dir, 'killed', name), '{"torn');
+    const r = secateur(...args('killed'), '--resume');
+    t.equal(r.status, 1);
+    t.match(r.stderr, /^secateur: --resume: .*is damaged.*ERR_CHECKPOINT/m, name);
+  }
 });
 
 t.test('doctor says what is there', (t) => {

@@ -176,6 +176,37 @@ t.test('a run that was stopped goes on as if it had not been', async (t) => {
   t.strictSame(rest.weights(), whole.weights());
 });
 
+t.test('thresholds that stand for several steps stand in a resumed run too', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'secateur-stand-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, 'run.safetensors');
+  const course: Course = { make: makers.momentum, pdp: { recomputeEvery: 3, finetune: 2 }, steps: 14 };
+  const whole = prepare(course);
+  await whole.run.run();
+  for (let stop = 1; stop < 14; stop++) {
+    const abort = new AbortController();
+    const onStep: TrainerOptions['onStep'] = ({ step }) => step === stop - 1 && abort.abort();
+    await prepare({ ...course, trainer: { signal: abort.signal, checkpoint: path, onStep } }).run.run();
+    const rest = prepare(course);
+    rest.run.resume(path);
+    await rest.run.run();
+    t.strictSame(rest.losses, whole.losses.slice(stop), `stopped after ${stop} steps`);
+    t.strictSame(rest.weights(), whole.weights(), 'bit for bit');
+  }
+  const damaged = new PDP({ sparsity: 0.5, recomputeEvery: 3, warmup: 0 });
+  damaged.state.json = { pruned: [1, 'two'] };
+  const model = perceptron();
+  const run = new Trainer({
+    model,
+    optimizer: makers.plain(model),
+    pruner: damaged,
+    loss: squares,
+    data: dataOf([12]),
+    steps: 8,
+  });
+  await t.rejects(run.run(), { code: 'ERR_CHECKPOINT', message: /needs whole numbers for 3 layers/ });
+});
+
 t.test('where the fold is off, the trainer says why', (t) => {
   const reason = (course: Course): string => {
     const { fold } = prepare(course).run;

@@ -21,10 +21,10 @@ import type { Tensor } from '../../../lib/core/tensor.js';
 import { applyHardMask, hardMask } from '../../../lib/ops/hardMask.js';
 import { pdpWeight } from '../../../lib/ops/pdpWeight.js';
 import type { Clock, Context, Phase, Pruner, PrunerEvent, Projection, Site, State } from '../../../lib/train/pruner.js';
-import { erkBudget, globalMagnitude, tableBudget, uniformBudget } from '../budget.js';
+import { checkReachable, erkBudget, globalMagnitude, tableBudget, uniformBudget } from '../budget.js';
 import { PdpFold } from '../pdpFold.js';
 import { checkSparsity, count, linearRamp } from '../schedule.js';
-import { Thresholds } from '../thresholds.js';
+import { Thresholds, isWholes } from '../thresholds.js';
 
 export interface PdpOptions {
   /** Fraction of all prunable weights to remove, 0 <= sparsity < 1. */
@@ -76,9 +76,10 @@ function following({ step, stepsPerEpoch, totalSteps, phase, phaseStep }: Clock)
 /** Unstructured PDP: a soft magnitude mask in every forward pass, exact zeros at the end. */
 export class PDP implements Pruner {
   readonly name = 'pdp';
-  readonly state: State = { tensors: new Map(), json: {} };
+  readonly state: State;
   readonly options: PdpOptions;
   readonly fold: PdpFold;
+  #json: Record<string, unknown> = {};
   #thresholds: Thresholds | undefined;
   readonly #index = new Map<Site, number>();
   #masks: Tensor[] = [];
@@ -90,7 +91,7 @@ export class PDP implements Pruner {
     checkOptions('PDP', options, optionNames);
     checkSparsity('PDP', options.sparsity);
     const positive = (name: 'tau' | 'epsilon' | 'recomputeEvery', value: number | undefined): void => {
-      if (value !== undefined && !(value > 0))
+      if (value !== undefined && !(value > 0 && value < Infinity))
         throw new SecateurError('ERR_ARGUMENT', `PDP: ${name} is ${value}; needs a number above 0.`, { [name]: value });
     };
     positive('tau', options.tau);
@@ -109,11 +110,29 @@ export class PDP implements Pruner {
         { allocation },
       );
     this.options = options;
+    this.state = this.#stateToSave();
     this.fold = new PdpFold({
       tau: options.tau ?? 1e-4,
       refusal: this.#foldRefusal(),
       next: ({ sites, clock }) => (clock.phase === 'prune' ? this.#countsAt(sites, following(clock)) : undefined),
     });
+  }
+
+  /** Thresholds that stand for several steps are read when they are asked for. */
+  #stateToSave(): State {
+    const stand = (this.options.recomputeEvery ?? 1) !== 1;
+    const json = (): Record<string, unknown> =>
+      stand && this.#thresholds?.ready === true ? { ...this.#json, thresholds: this.#thresholds.saved() } : this.#json;
+    const take = (value: Record<string, unknown>): void => void (this.#json = value);
+    return {
+      tensors: new Map(),
+      get json() {
+        return json();
+      },
+      set json(value) {
+        take(value);
+      },
+    };
   }
 
   #foldRefusal(): string | undefined {
@@ -139,16 +158,31 @@ export class PDP implements Pruner {
     };
   }
 
-  phases(context: Context): Phase[] {
-    const { warmup, epsilon, first, finetuneFrom } = this.plan(context.clock);
+  /**
+   * Whether layers of these sizes can be pruned to the target in a run of so many steps.
+   *
+   * @throws ERR_ARGUMENT when they cannot
+   */
+  check(sizes: readonly number[], stepsPerEpoch: number, totalSteps: number): void {
+    this.#checkRamp({ step: 0, epoch: 0, stepsPerEpoch, totalSteps, phase: '', phaseStep: 0 });
+    checkReachable(sizes, this.options.sparsity, this.options.maxLayerSparsity);
+  }
+
+  #checkRamp(clock: Clock): void {
+    const { warmup, epsilon, first, finetuneFrom } = this.plan(clock);
     const reached = Math.min(1, epsilon * (finetuneFrom - 1 - warmup + first));
     if (this.options.sparsity > 0 && reached < 1) {
       throw new SecateurError(
         'ERR_ARGUMENT',
-        `PDP: with warmup ${warmup} and epsilon ${epsilon} the ramp gets to ${(reached * 100).toFixed(1)} % of the target before the run ends. Train longer, shorten the warm-up or raise epsilon.`,
+        `PDP: with warmup ${warmup} and epsilon ${epsilon} the ramp gets to ${(Math.max(0, reached) * 100).toFixed(1)} % of the target before the fine-tune or the end. Train longer, shorten the warm-up or the fine-tune, or raise epsilon.`,
         { warmup, epsilon, reached },
       );
     }
+  }
+
+  phases(context: Context): Phase[] {
+    const { warmup, finetuneFrom } = this.plan(context.clock);
+    this.#checkRamp(context.clock);
     const before = (limit: number) => ({ until: (clock: Clock) => this.plan(clock).at >= limit });
     return [
       { name: 'warmup', train: before(warmup) },
@@ -168,9 +202,15 @@ export class PDP implements Pruner {
       const weights = sites.map((s) => s.weight);
       this.#thresholds = new Thresholds(weights);
       this.fold.bind(weights, this.#thresholds);
+      const { pruned, thresholds: kept } = this.#json;
+      if (pruned !== undefined && !isWholes(pruned, sites.length))
+        throw new SecateurError(
+          'ERR_CHECKPOINT',
+          `PDP: the saved counts of pruned weights are damaged: needs whole numbers for ${sites.length} layers.`,
+        );
+      if (kept !== undefined && clock.phase === 'prune') this.#thresholds.restore(kept);
     }
-    if (clock.phase === 'prune' && this.state.json['pruned'] === undefined)
-      this.state.json['pruned'] = this.#allocate(sites);
+    if (clock.phase === 'prune' && this.#json['pruned'] === undefined) this.#json['pruned'] = this.#allocate(sites);
     if (clock.phase === 'finetune') this.#fixMasks(sites);
   }
 
@@ -190,7 +230,7 @@ export class PDP implements Pruner {
   }
 
   #finalCounts(): readonly number[] {
-    return this.state.json['pruned'] as readonly number[];
+    return this.#json['pruned'] as readonly number[];
   }
 
   /** The layers' ratios at this moment: each rises to its own target. */
@@ -246,7 +286,7 @@ export class PDP implements Pruner {
   /** The `n - k` largest magnitudes of each layer, the others exactly zero. */
   finish(site: Site): Tensor | undefined {
     const i = this.#index.get(site);
-    if (i === undefined || this.state.json['pruned'] === undefined) return undefined;
+    if (i === undefined || this.#json['pruned'] === undefined) return undefined;
     const mask = this.#masks[i];
     if (mask !== undefined) return site.weight.mul(mask);
     if (!this.#final) {
