@@ -96,6 +96,26 @@ t.test('out of memory there', opts, (t) => {
   t.end();
 });
 
+t.test('no scratch memory while the cache has it all', opts, (t) => {
+  const { status, out, err } = inProcess(
+    `
+    import { ones, scatterAdd, scope, zeros } from 'lib/index.js';
+    const on = { device: 'cuda' };
+    for (const t of [zeros([2 ** 20], on), zeros([2 ** 20], on), zeros([2 ** 20], on)]) t.dispose();
+    // In bf16 the sums are made in f32, in scratch memory.
+    const x = zeros([1_100_000], { dtype: 'bf16', ...on });
+    const index = zeros([1], { dtype: 'i32', ...on }), one = ones([1], { dtype: 'bf16', ...on });
+    const add = () => scope(() => scatterAdd(x, 0, index, one).narrow(0, 0, 1).item());
+    try { add(); } catch (e) { console.log(e.code, e.message); }
+    console.log('again', add());
+    `,
+    { SECATEUR_GPUSIM_MEMORY: String(16 << 20) },
+  );
+  t.equal(status, 0, err);
+  t.match(out, /^ERR_OOM scatterAdd: 4400128 bytes of scratch memory: CUDA_ERROR_OUT_OF_MEMORY.*\nagain 1\n$/);
+  t.end();
+});
+
 t.test('a kernel that faults', opts, (t) => {
   const { status, out, err } = inProcess(
     `

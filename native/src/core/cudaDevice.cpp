@@ -92,7 +92,13 @@ void CudaDevice::wait() {
     throw Error("ERR_CUDA",
                 "a step that is being captured cannot wait for values (item, data, synchronize): read them after it.");
   }
-  queue().wait();
+  try {
+    queue().wait();
+  } catch (const Error& e) {
+    // Scratch memory comes from the driver: what is only cached makes room for the next try.
+    if (e.code() == "ERR_OOM") allocator().trim();
+    throw;
+  }
   settle();
 }
 
