@@ -33,18 +33,29 @@ for (const [name, ending, status] of endings) {
   });
 }
 
-t.test('a handler that queues work of the GPU', { skip: noGpu }, (t) => {
-  const text = `
-    import { rand, synchronize } from 'lib/index.js';
-    const x = rand([1 << 16], { device: 'cuda' });
-    process.on('exit', () => {
-      for (let i = 0; i < 20; i++) x.add(1);
-      process.exitCode = 5;
-    });
-    synchronize('cuda');`;
-  for (let i = 0; i < 3; i++) {
-    const { status, signal, err } = inProcess(text);
-    t.strictSame([status, signal], [5, null], `run ${i + 1}: ${err.slice(-200)}`);
-  }
-  t.end();
-});
+const handlers: readonly [string, string, string][] = [
+  [
+    'queues work of the GPU',
+    "const x = rand([1 << 16], { device: 'cuda' });",
+    'for (let i = 0; i < 20; i++) x.add(1);',
+  ],
+  ['opens the GPU', '', "const x = rand([1 << 16], { device: 'cuda' }); for (let i = 0; i < 20; i++) x.add(1);"],
+  ['asks for values of the GPU', "const x = rand([1 << 16], { device: 'cuda' });", 'void x.add(1).dataAsync();'],
+];
+for (const [name, before, late] of handlers) {
+  t.test(`a handler that ${name}`, { skip: noGpu }, (t) => {
+    const text = `
+      import { rand, tensor } from 'lib/index.js';
+      tensor([1]).add(1).item();
+      ${before}
+      process.on('exit', () => {
+        ${late}
+        process.exitCode = 5;
+      });`;
+    for (let i = 0; i < 3; i++) {
+      const { status, signal, err } = inProcess(text);
+      t.strictSame([status, signal], [5, null], `run ${i + 1}: ${err.slice(-200)}`);
+    }
+    t.end();
+  });
+}

@@ -17,6 +17,9 @@ namespace {
 // shorter than anybody would miss.
 constexpr auto patience = std::chrono::microseconds(60);
 
+// Whether the process ends. On JavaScript's thread.
+bool finished = false;
+
 template <class Ready>
 bool spin(Ready ready) {
   const auto until = std::chrono::steady_clock::now() + patience;
@@ -33,7 +36,7 @@ bool spin(Ready ready) {
 
 Queue::Queue() : ring_(capacity) {
   const char* sync = std::getenv("SECATEUR_SYNC");
-  synchronous_ = sync != nullptr && std::strcmp(sync, "1") == 0;
+  synchronous_ = finished || (sync != nullptr && std::strcmp(sync, "1") == 0);
   if (!synchronous_) thread_ = std::thread([this] { work(); });
 }
 
@@ -121,7 +124,7 @@ void Queue::drain() {
 
 void Queue::finish() {
   drain();
-  synchronous_ = true;
+  synchronous_ = finished = true;
 }
 
 void Queue::wait() {

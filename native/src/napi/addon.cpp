@@ -196,7 +196,13 @@ class Flush final : public Task {
   void run() override { device_.settle(); }
   // Resolves even after an error upstream: whoever reads next is told of it.
   ~Flush() override {
-    notify_.BlockingCall([deferred = deferred_](Napi::Env env, Napi::Function) { deferred->Resolve(env.Undefined()); });
+    notify_.BlockingCall([deferred = deferred_](Napi::Env env, Napi::Function) {
+      try {
+        deferred->Resolve(env.Undefined());
+      } catch (const Napi::Error&) {
+        // The process ends: no JavaScript runs any more.
+      }
+    });
     notify_.Release();
   }
   const char* name() const override { return "flush"; }
