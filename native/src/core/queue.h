@@ -33,8 +33,8 @@ class Queue {
   void push(std::unique_ptr<Task> task);
   // Waits until the queue is empty, then throws the first error since the last wait, naming the op.
   void wait();
-  // Waits until the queue is empty; what comes from now on, to any queue, runs at once. When a process ends, libraries are taken down
-  // while a thread would still use them.
+  // Waits until the queue is empty; what comes from now on, to any queue, runs at once. When a process ends, libraries
+  // are taken down while a thread would still use them.
   void finish();
   // The process ends: finishes what is running, and drops the rest with the memory that it holds.
   void stop();
