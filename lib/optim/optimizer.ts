@@ -276,13 +276,8 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
     return { kind: this.kind, groups, steps: Object.fromEntries(steps) };
   }
 
-  /**
-   * Takes over what `json()` and `state()` gave, options included: the next step is bit for bit the one that would have
-   * followed. Nothing changes unless all of it fits.
-   *
-   * @throws ERR_CHECKPOINT saying what does not fit
-   */
-  load(json: OptimizerJson, state: ReadonlyMap<string, Tensor>): void {
+  /** Whether `load` would take this. @throws ERR_CHECKPOINT saying what does not fit */
+  checkLoad(json: OptimizerJson, state: ReadonlyMap<string, Tensor>): void {
     const wrong = (what: string): SecateurError =>
       new SecateurError(
         'ERR_CHECKPOINT',
@@ -313,7 +308,19 @@ export abstract class Optimizer<O extends { readonly lr: number }> {
           throw wrong(`'${key}' has shape ${showShape(given.shape)}, needs ${showShape(t.shape)}`);
       }
       for (const key of state.keys()) if (!own.has(key)) throw wrong(`'${key}' belongs to no parameter`);
-      for (const [key, t] of own) {
+    });
+  }
+
+  /**
+   * Takes over what `json()` and `state()` gave, options included: the next step is bit for bit the one that would have
+   * followed. Nothing changes unless all of it fits.
+   *
+   * @throws ERR_CHECKPOINT saying what does not fit
+   */
+  load(json: OptimizerJson, state: ReadonlyMap<string, Tensor>): void {
+    this.checkLoad(json, state);
+    scope(() => {
+      for (const [key, t] of this.state()) {
         const given = state.get(key) as Tensor;
         writeData(t, t.device === 'ref' ? given.doubles() : given.data());
       }

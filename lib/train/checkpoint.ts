@@ -99,6 +99,7 @@ export function readCheckpoint(
       fromFile(part(prefix), prefix === 'model.' ? model.namedState() : [], device);
     const groups = { model: read('model.'), optim: read('optim.'), pruner: read('pruner.') };
     if (pruner !== undefined) checkState(path, pruner.state.tensors, groups.pruner);
+    optimizer.checkLoad(meta.optimizer as OptimizerJson, groups.optim);
     model.loadStateDict(groups.model);
     optimizer.load(meta.optimizer as OptimizerJson, groups.optim);
     if (pruner !== undefined && meta.pruner !== null) {

@@ -44,7 +44,7 @@ export interface StepReport {
 }
 
 export interface TrainerOptions {
-  /** What is trained. While it runs, every parameter requires a gradient; one that the optimizer lacks is not updated. */
+  /** What is trained. A parameter that requires no gradient, or that the optimizer lacks, stays as it is. */
   model: Module;
   optimizer: Optimizer<{ readonly lr: number }>;
   /** One number from the model's output and a batch's target. */
@@ -124,6 +124,8 @@ export class Trainer {
   #phaseIndex = 0;
   #resumed = false;
   readonly #captured: CapturedSteps | undefined = undefined;
+  // Parameters that somebody froze stay as they are.
+  readonly #frozen: ReadonlySet<string>;
   // Where the checkpoint in the file stands.
   #savedStep: number | undefined;
   // The learning rate of the step in hand, for its report.
@@ -131,18 +133,10 @@ export class Trainer {
 
   constructor(options: TrainerOptions) {
     checkOptions('Trainer', options, optionNames);
-    if (!Number.isInteger(options.steps) || options.steps < 1) {
-      throw new SecateurError(
-        'ERR_ARGUMENT',
-        `Trainer: steps is ${options.steps}; needs a whole number of at least 1.`,
-      );
-    }
-    const { checkpointEvery } = options;
-    if (checkpointEvery !== undefined && !(Number.isInteger(checkpointEvery) && checkpointEvery > 0)) {
-      throw new SecateurError(
-        'ERR_ARGUMENT',
-        `Trainer: checkpointEvery is ${checkpointEvery}; needs a whole number of at least 1.`,
-      );
+    for (const name of ['steps', 'checkpointEvery'] as const) {
+      const n = options[name] ?? 1;
+      if (!Number.isInteger(n) || n < 1)
+        throw new SecateurError('ERR_ARGUMENT', `Trainer: ${name} is ${n}; needs a whole number of at least 1.`);
     }
     if (options.data.length < 1)
       throw new SecateurError('ERR_DATA', 'Trainer: the data has no batch. Use more images or a smaller batch.');
@@ -156,6 +150,7 @@ export class Trainer {
     if (options.capture === true) this.#captured = new CapturedSteps((batch) => this.#capturedStep(batch));
     this.#clock = new MutableClock(options.data.length, options.steps);
     const { pruner, model } = options;
+    this.#frozen = new Set(model.namedParameters().flatMap(([name, p]) => (p.requiresGrad ? [] : [name])));
     const sites = pruner === undefined ? [] : prunableSites(model, options.sites);
     this.#context = makeContext(model, sites, this.#clock, options.data, options.teacher);
     if (pruner !== undefined) {
@@ -206,6 +201,7 @@ export class Trainer {
     try {
       return await this.#run();
     } finally {
+      this.#setTrainable(undefined);
       this.#captured?.dispose();
     }
   }
@@ -272,10 +268,14 @@ export class Trainer {
     if (phase === undefined) return;
     this.#clock.phase = phase.name;
     if (!resumed) this.#clock.phaseStart = this.#clock.step;
-    const trainable = 'train' in phase ? phase.trainable : undefined;
-    for (const [name, p] of this.#o.model.namedParameters()) p.requiresGrad = trainable?.(name) ?? true;
+    this.#setTrainable('train' in phase ? phase.trainable : undefined);
     await this.#tell('phase');
     if ('solve' in phase) for await (const progress of phase.solve(this.#context)) void progress;
+  }
+
+  #setTrainable(wanted: ((name: string) => boolean) | undefined): void {
+    for (const [name, p] of this.#o.model.namedParameters())
+      p.requiresGrad = !this.#frozen.has(name) && (wanted?.(name) ?? true);
   }
 
   /** Moves on past phases that are over. False when none is left. */

@@ -1,9 +1,9 @@
 // Checkpoints of a run: when they are written, and what goes on from them.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type SecateurError, type Tensor, manualSeed, mseLoss, tensor } from '../../lib/index.js';
+import { SecateurError, type Tensor, manualSeed, mseLoss, tensor } from '../../lib/index.js';
 import { Linear, type Module, ReLU, Sequential } from '../../lib/nn/index.js';
 import { SGD } from '../../lib/optim/index.js';
 import { type Batch, Trainer, type TrainerOptions } from '../../lib/train/index.js';
@@ -92,4 +92,50 @@ t.test('a checkpoint every epoch, or as often as it is asked for; a killed run g
     t.strictSame(weights(rest), weights(whole), 'bit for bit');
   }
   t.throws(() => prepare(4, { checkpointEvery: 0.5 }), { code: 'ERR_ARGUMENT', message: /checkpointEvery/ });
+});
+
+t.test('a checkpoint that is damaged, or of another run, is refused and changes nothing', async (t) => {
+  const path = join(dir, 'whole.safetensors');
+  const wrong = join(dir, 'wrong.safetensors');
+  const run = prepare(4);
+  await run.trainer.run();
+  run.trainer.save(path);
+  const bytes = readFileSync(path);
+  const headerBytes = Number(bytes.readBigUInt64LE(0));
+
+  const fresh = prepare(4);
+  const untouched = weights(fresh);
+  const others = new Trainer({
+    model: fresh.model,
+    optimizer: new SGD(fresh.model.parameters(), { lr: 0.1 }),
+    loss: mseLoss,
+    data,
+    steps: 4,
+  });
+  t.throws(() => others.resume(path), { code: 'ERR_CHECKPOINT', message: /need other state/ });
+  t.strictSame(weights(fresh), untouched, 'the model neither');
+
+  let refused = 0;
+  const attempt = (content: Buffer): void => {
+    writeFileSync(wrong, content);
+    try {
+      fresh.trainer.resume(wrong);
+      fresh.trainer.resume(path); // a flipped bit of a number is a number
+    } catch (error) {
+      refused++;
+      if (!(error instanceof SecateurError)) t.fail(`${String(error)} (${content.length} bytes)`);
+    }
+  };
+  for (let length = 0; length < bytes.length; length += 37) attempt(bytes.subarray(0, length));
+  const cut = refused;
+  t.equal(cut, Math.ceil(bytes.length / 37), 'every cut is refused');
+  let state = 12345;
+  const random = (n: number): number => (state = (state * 1103515245 + 12345) % 2147483648) % n;
+  for (let i = 0; i < 400; i++) {
+    const flipped = Buffer.from(bytes);
+    const at = random(8 + headerBytes);
+    flipped[at] = (flipped[at] as number) ^ (1 << random(8));
+    attempt(flipped);
+  }
+  t.ok(refused > cut + 200, `${refused - cut} of 400 flipped bits in the header are refused`);
 });
