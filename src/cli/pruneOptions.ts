@@ -107,7 +107,7 @@ export function withPruneOptions(command: Command): Command {
     .option('--full', 'all data and the long schedule')
     .option('--bf16', 'compute convolutions and matrix products in bf16')
     .option('--seed <n>', 'seed of everything random', whole(0), 0)
-    .option('--threads <n>', 'threads of the CPU kernels (default: one a core)', whole(1))
+    .option('--threads <n>', 'threads of the CPU kernels, at most 1024 (default: one a core)', whole(1))
     .addOption(
       new Option('--device <name>', 'where to compute; auto: the GPU where one can be used')
         .choices(['auto', 'cpu', 'cuda'])

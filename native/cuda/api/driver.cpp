@@ -2,7 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <mutex>
 
 #include "core/error.h"
 
@@ -15,7 +17,17 @@ constexpr int oldestDriver = 13000;
 
 constexpr const char* noGpu = "the NVIDIA driver sees no GPU (CUDA_VISIBLE_DEVICES may hide it). Use device 'cpu'.";
 
+// Why the device is lost: written once, by the thread that meets it first, and read by all.
 std::string lostBecause;
+std::once_flag noted;
+std::atomic<bool> isLost{false};
+
+void noteLoss(const std::string& why) {
+  std::call_once(noted, [&] {
+    lostBecause = why;
+    isLost.store(true, std::memory_order_release);
+  });
+}
 
 // Errors after which the context answers every call with the same error: faults of kernels and of the hardware.
 bool endsContext(CUresult result) {
@@ -71,7 +83,10 @@ const Driver& driver() {
   return instance;
 }
 
-const std::string& lost() { return lostBecause; }
+const std::string& lost() {
+  static const std::string works;
+  return isLost.load(std::memory_order_acquire) ? lostBecause : works;
+}
 
 void check(CUresult result, const char* what) {
   if (result == cudaSuccess) return;
@@ -84,7 +99,7 @@ void check(CUresult result, const char* what) {
   if (result == cudaOutOfMemory) throw Error("ERR_OOM", std::string(what) + ": " + error);
   if (endsContext(result)) {
     // The context is gone with all its memory; nothing on this device can work any more.
-    if (lostBecause.empty()) lostBecause = std::string(what) + ": " + error;
+    noteLoss(std::string(what) + ": " + error);
     throw Error("ERR_CUDA", std::string(what) + ": " + error +
                                 ". The device cuda:0 is lost to this process: restart it to use the GPU again; device "
                                 "'cpu' works on. SECATEUR_SYNC=1 names the op exactly.");

@@ -178,10 +178,13 @@ constexpr BackendTable table = {
       });
     },
     [](std::uint32_t op, const void* args, std::size_t offset, Failure* f) {
-      return guarded(f, [&] {
+      const bool done = guarded(f, [&] {
         seekLive(offset);
         runOp(op, args);
       });
+      // The replay ends here: what comes next is launched again.
+      if (!done) setLiveMode(LiveMode::eager, nullptr);
+      return done;
     },
     [](std::uint32_t number, Failure* f) {
       return guarded(f, [&] {
