@@ -79,13 +79,14 @@ function nvcc(): string | undefined {
 function backend(): Finding {
   const built = existsSync(join(packageRoot(), 'build', 'Release', 'libsecateur_cuda.so'));
   const compiler = nvcc();
-  const with_ = compiler === undefined ? 'no nvcc here' : `nvcc ${compiler}`;
+  const old = compiler !== undefined && Number.parseInt(compiler, 10) < 13;
+  const with_ = compiler === undefined ? 'no nvcc here' : `nvcc ${compiler}${old ? ', too old' : ''}`;
   if (built) return { name: 'CUDA backend', ok: true, found: `built (${with_})` };
   return {
     name: 'CUDA backend',
     ok: undefined,
     found: `not built (${with_}): the CPU is used`,
-    mend: `${compiler === undefined ? 'install the CUDA toolkit 13, then: ' : ''}npm rebuild secateur (in a checkout: npm run build)`,
+    mend: `${compiler === undefined || old ? 'install the CUDA toolkit 13, then: ' : ''}npm rebuild secateur (in a checkout: npm run build)`,
   };
 }
 

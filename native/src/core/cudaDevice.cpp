@@ -32,8 +32,8 @@ const BackendTable* load() {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     throw Error("ERR_CUDA_UNAVAILABLE", "the CUDA backend is not built (" + path +
-                                            "): the build found no nvcc. Install the CUDA toolkit 13 and run npm "
-                                            "rebuild secateur, or use device 'cpu'.");
+                                            "): the build found no nvcc 13. Install the CUDA toolkit 13 and run "
+                                            "npm rebuild secateur, or use device 'cpu'.");
   }
   const auto entry = reinterpret_cast<BackendEntry>(dlsym(library, "secateur_backend"));
   const BackendTable* table = entry == nullptr ? nullptr : entry();
