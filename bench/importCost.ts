@@ -1,4 +1,4 @@
-// What importing the package costs, each time in a process of its own.
+// What importing the package costs, each time in a process of its own; beside it the same modules in separate files.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../lib/core/native.js';
@@ -8,12 +8,18 @@ import { type Row, median } from './row.js';
 const limit = 60;
 
 export function benchImport(rounds: number): Row {
-  const index = join(packageRoot(), 'dist/bundle/lib/index.js');
-  const text = `const start = performance.now(); await import('${index}'); console.log(performance.now() - start);`;
-  const times = Array.from({ length: rounds }, () =>
-    Number(spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' }).stdout),
+  const time = (index: string): number => {
+    const path = join(packageRoot(), index);
+    const text = `const start = performance.now(); await import('${path}'); console.log(performance.now() - start);`;
+    return Number(spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' }).stdout);
+  };
+  // They take turns.
+  const times = Array.from(
+    { length: rounds },
+    () => [time('dist/bundle/lib/index.js'), time('dist/lib/index.js')] as const,
   );
-  const ms = median(times);
+  const ms = median(times.map(([joined]) => joined));
+  const peerMs = median(times.map(([, apart]) => apart));
   return {
     bench: 'import',
     name: 'import secateur',
@@ -25,9 +31,9 @@ export function benchImport(rounds: number): Row {
     value: ms,
     limit,
     share: ms / limit,
-    peer: null,
-    peerMs: null,
-    ratio: null,
+    peer: 'separate',
+    peerMs,
+    ratio: peerMs / ms,
     peakBytes: null,
     peerPeakBytes: null,
     reorders: null,

@@ -1,7 +1,8 @@
 // npm run bench -- ops|steps|kernels|import [--json] [--filter text] ...; `--help` lists the rest
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { device } from '../lib/core/device.js';
 import { SecateurError } from '../lib/core/errors.js';
+import { whole } from '../src/cli/pruneOptions.js';
 import { benchKernels } from './kernels.js';
 import { gpuOf, openResults } from './kernelResults.js';
 import { kernelHeading, printKernelRow } from './kernelRow.js';
@@ -26,12 +27,7 @@ interface KernelsOptions extends BenchOptions {
 }
 
 const program = new Command('bench').description('Measure, against the limits of this machine and a peer, in one run.');
-const whole = (text: string): number => {
-  const n = Number(text);
-  if (!Number.isInteger(n) || n < 1) throw new InvalidArgumentError('needs a whole number of at least 1.');
-  return n;
-};
-const rounds = (n: number): Option => new Option('--rounds <n>', 'measurements a row').default(n).argParser(whole);
+const rounds = (n: number): Option => new Option('--rounds <n>', 'measurements a row').default(n).argParser(whole(1));
 program
   .command('ops')
   .description('every op at a realistic size: GB/s or GFLOP/s and the share of what this machine can do')
@@ -74,7 +70,7 @@ program
   .option('--arch <sm>', 'only this architecture, as in sm_90')
   .option('--out <file>', 'where to write the rows as well (with a GPU default: kernels-<its name>.jsonl)')
   .addOption(rounds(21))
-  .option('--scale <n>', 'with a GPU: how many times the counted work is timed at once', whole, 32)
+  .option('--scale <n>', 'with a GPU: how many times the counted work is timed at once', whole(1), 32)
   .option('--tune <file>', 'measure the products of 2:4 weights on the GPU and write the table for SECATEUR_TABLE24')
   .action((o: KernelsOptions) => {
     if (o.tune !== undefined) {

@@ -1,6 +1,10 @@
-// Prunes a small perceptron on Fashion-MNIST while it trains, and checks the zeros.
+// Prunes a small perceptron on Fashion-MNIST while it trains, checks the zeros, saves and loads it.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { crossEntropy, manualSeed } from 'secateur';
 import { ImageLoader, loadFashionMnist } from 'secateur/data';
+import { SafetensorsFile, fromFile, toFile, writeSafetensors } from 'secateur/io';
 import { Flatten, Linear, ReLU, Sequential } from 'secateur/nn';
 import { SGD, oneCycleLr } from 'secateur/optim';
 import { PDP, sparsityReport } from 'secateur/pdp';
@@ -34,4 +38,16 @@ const { prunable } = sparsityReport(model, prunableSites(model), [28, 28, 1]);
 console.log(
   `test accuracy ${(accuracy * 100).toFixed(1)} %, ${prunable.nonzeros} of ${prunable.parameters} weights left`,
 );
+// The file has PyTorch's names, and reads into a model built in the same way.
+const folder = mkdtempSync(join(tmpdir(), 'prune-mlp-'));
+const path = join(folder, 'pruned.safetensors');
+writeSafetensors(path, toFile(model.namedState()));
+const loaded = new Sequential(new Flatten(), new Linear(784, 256), new ReLU(), new Linear(256, 10));
+const file = SafetensorsFile.open(path);
+loaded.loadStateDict(fromFile(file, loaded.namedState()));
+file.close();
+rmSync(folder, { recursive: true });
+const kept = sparsityReport(loaded, prunableSites(loaded), [28, 28, 1]).prunable.nonzeros;
+if (kept !== prunable.nonzeros) throw new Error('the file holds other weights');
+
 if (accuracy < 0.75 || prunable.nonzeros !== 20327) throw new Error('the pruned perceptron is worse than it should be');

@@ -7,7 +7,7 @@ import type { Tensor } from '../core/tensor.js';
 export interface AttentionOptions {
   /** Query i sees only the keys 0 to i (default false). */
   causal?: boolean;
-  /** u8 `[batch, keys]`: 1 where a key may be seen (default: all). */
+  /** u8 `[batch, keys]`: 1 where a key may be seen (default: all). Hidden keys and values have to be finite. */
   keyMask?: Tensor;
   /** Factor of the scores (default `1 / sqrt(D)`). */
   scale?: number;

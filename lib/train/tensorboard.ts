@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { SecateurError } from '../core/errors.js';
+import { makeFolder } from '../io/makeFolder.js';
 import { histogramOf } from './histogram.js';
 import { tfRecord } from './tfRecord.js';
 
@@ -70,7 +71,7 @@ export class TensorBoardWriter {
     const second = String(Math.floor(this.#clock() / 1000)).padStart(10, '0');
     this.path = path.join(folder, `events.out.tfevents.${second}.${os.hostname()}.${process.pid}.${filesOpened++}`);
     try {
-      fs.mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       this.#fd = fs.openSync(this.path, 'wx');
     } catch (cause) {
       throw this.#fault(cause);

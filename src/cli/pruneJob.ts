@@ -1,6 +1,7 @@
 // The main job: train a network dense, prune it while it goes on training, measure both.
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
 import { SecateurError } from '../../lib/core/errors.js';
 import { type Device, describeDevice, device } from '../../lib/core/device.js';
 import { setNumThreads } from '../../lib/core/memory.js';
@@ -8,6 +9,7 @@ import { manualSeed } from '../../lib/core/random.js';
 import { type FashionMnist, loadFashionMnist } from '../../lib/data/fashionMnist.js';
 import { ImageLoader } from '../../lib/data/imageLoader.js';
 import { writeJsonAtomic } from '../../lib/io/atomicWrite.js';
+import { makeFolder } from '../../lib/io/makeFolder.js';
 import { SafetensorsFile, writeSafetensors } from '../../lib/io/safetensors.js';
 import { fromFile, toFile } from '../../lib/io/torchLayout.js';
 import type { Module } from '../../lib/nn/module.js';
@@ -27,10 +29,17 @@ import { PDP } from '../pdp/methods/pdp.js';
 import { type SparsityReport, sparsityReport } from '../pdp/report.js';
 import { type PruneOptions, full, quick } from './pruneOptions.js';
 
-/** What a stopped run needs to know of the part that is done. */
-interface DenseRecord {
-  readonly evaluation: Evaluation;
-}
+/** What a stopped run needs to know of the part that is done. JSON has null for a loss that is not finite. */
+const denseRecord = z.object({
+  evaluation: z.object({
+    accuracy: z.number(),
+    loss: z
+      .number()
+      .nullable()
+      .transform((x) => x ?? NaN),
+    samples: z.number(),
+  }),
+});
 
 /** Weights of a layer before the final cut, for the report's histograms. */
 export interface CutLayer {
@@ -165,7 +174,7 @@ class Job {
     const record = this.#path(files.denseRecord);
     if (this.#options.resume === true && existsSync(record)) {
       this.#load(this.#model, files.dense);
-      return readDenseRecord(record).evaluation;
+      return readRecord(record, denseRecord).evaluation;
     }
     if (!(await this.#stage('dense', this.#plan.denseSteps, this.#options.lr))) return undefined;
     const evaluation = await this.#evaluate('dense', this.#plan.denseSteps);
@@ -297,38 +306,17 @@ const decisive = [
   'seed',
 ] as const;
 
-/** A JSON object that an earlier run left; ERR_CHECKPOINT for anything else. */
-function readObject(path: string): Record<string, unknown> {
-  let value: unknown;
+/** What an earlier run left, or ERR_CHECKPOINT. */
+function readRecord<T>(path: string, schema: z.ZodType<T>): T {
+  let why: string;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    value = undefined;
+    const parsed = schema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+    if (parsed.success) return parsed.data;
+    why = z.prettifyError(parsed.error);
+  } catch (cause) {
+    why = (cause as Error).message;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new SecateurError(
-      'ERR_CHECKPOINT',
-      `--resume: ${path} is damaged: it holds no JSON object. Start a new run in another --out.`,
-    );
-  return value as Record<string, unknown>;
-}
-
-function readDenseRecord(path: string): DenseRecord {
-  const { evaluation } = readObject(path) as { evaluation?: Partial<Record<keyof Evaluation, unknown>> | null };
-  const { accuracy, loss, samples } = evaluation ?? {};
-  if (typeof accuracy !== 'number' || typeof loss !== 'number' || typeof samples !== 'number')
-    throw new SecateurError(
-      'ERR_CHECKPOINT',
-      `--resume: ${path} is damaged: it holds no accuracy, loss and samples. Start a new run in another --out.`,
-    );
-  return { evaluation: { accuracy, loss, samples } };
-}
-
-/** With its parents, one by one: Node's own way to do that never ends in /proc. */
-function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return;
-  if (!existsSync(folder)) makeFolder(dirname(folder));
-  mkdirSync(folder);
+  throw new SecateurError('ERR_CHECKPOINT', `--resume: ${path} is damaged: ${why}. Start a new run in another --out.`);
 }
 
 function checkResume(options: PruneOptions, path: string): void {
@@ -337,7 +325,7 @@ function checkResume(options: PruneOptions, path: string): void {
       'ERR_CHECKPOINT',
       `--resume: ${options.out} holds no run to go on with. Start one without --resume.`,
     );
-  const before = readObject(path);
+  const before = readRecord(path, z.record(z.string(), z.unknown()));
   for (const name of decisive) {
     if (before[name] !== options[name]) {
       throw new SecateurError(
@@ -352,7 +340,7 @@ function checkResume(options: PruneOptions, path: string): void {
 export async function runPruneJob(options: PruneOptions, signal: AbortSignal): Promise<JobResult | undefined> {
   const data = loadFashionMnist(options.dataDir === undefined ? {} : { dataDir: options.dataDir });
   try {
-    makeFolder(resolve(options.out));
+    makeFolder(options.out);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new SecateurError('ERR_IO', `--out ${options.out}: ${why}. Choose another folder.`, {}, cause);

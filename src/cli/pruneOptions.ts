@@ -37,7 +37,8 @@ export const quick = { trainLimit: 12_000, testLimit: 5_000, denseSteps: 280, pr
 export const full = { trainLimit: 60_000, testLimit: 10_000, denseSteps: 1_872, pruneSteps: 2_808 };
 const unlessFull = (name: keyof typeof quick): string => `(default: ${quick[name]}, with --full ${full[name]})`;
 
-const whole =
+/** Parses a flag that is a whole number. */
+export const whole =
   (least: number) =>
   (text: string): number => {
     const n = Number(text);

@@ -10,9 +10,10 @@ export interface BudgetLayer {
   readonly size: number;
 }
 
-/** The largest number of weights a layer may lose: never all of them. */
-function cap(size: number, maxLayerSparsity: number): number {
-  return Math.max(0, Math.min(size - 1, count(maxLayerSparsity, size)));
+/** The largest numbers of weights that the layers may lose: never all of them, unless the cap is infinite. */
+function limitsOf(sizes: readonly number[], maxLayerSparsity: number): readonly number[] {
+  if (maxLayerSparsity === Infinity) return sizes;
+  return sizes.map((size) => Math.max(0, Math.min(size - 1, count(maxLayerSparsity, size))));
 }
 
 /**
@@ -28,7 +29,10 @@ export function globalMagnitude(
   maxLayerSparsity = 1,
 ): number[] {
   const total = weights.reduce((n, w) => n + w.length, 0);
-  const limits = weights.map((w) => (maxLayerSparsity === Infinity ? w.length : cap(w.length, maxLayerSparsity)));
+  const limits = limitsOf(
+    weights.map((w) => w.length),
+    maxLayerSparsity,
+  );
   const counts = new Array<number>(weights.length).fill(0);
   let free = weights.map((_, i) => i);
   let left = count(sparsity, total);
@@ -55,7 +59,7 @@ export function globalMagnitude(
 /** @throws ERR_ARGUMENT when layers of these sizes cannot lose so much, each at most its cap */
 export function checkReachable(sizes: readonly number[], sparsity: number, maxLayerSparsity = 1): void {
   const total = sizes.reduce((a, b) => a + b, 0);
-  const limits = maxLayerSparsity === Infinity ? sizes : sizes.map((size) => cap(size, maxLayerSparsity));
+  const limits = limitsOf(sizes, maxLayerSparsity);
   if (count(sparsity, total) > limits.reduce((a, b) => a + b, 0)) throw unreachable(sparsity, limits, total);
 }
 
@@ -63,7 +67,7 @@ function unreachable(sparsity: number, limits: readonly number[], total: number)
   const most = limits.reduce((a, b) => a + b, 0) / total;
   return new SecateurError(
     'ERR_ARGUMENT',
-    `budget: a sparsity of ${sparsity} cannot be met when no layer may lose more than its cap; which is one weight less than all, or maxLayerSparsity; at most ${most.toFixed(6)} can. Lower the sparsity, or raise maxLayerSparsity where it is set.`,
+    `budget: a sparsity of ${sparsity} cannot be met: a layer keeps one weight at least, and what maxLayerSparsity leaves it; at most ${most.toFixed(6)} can. Lower the sparsity, or raise maxLayerSparsity where it is set.`,
     { sparsity, most },
   );
 }

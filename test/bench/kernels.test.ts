@@ -30,6 +30,8 @@ t.test('machine code', { skip: noImages }, (t) => {
   const { size } = statSync(join(build, 'Release/libsecateur_cuda.so'));
   t.ok(size < 15e6, `the backend with all its machine code has ${(size / 1e6).toFixed(1)} MB, at most 15`);
   t.strictSame(kernels.filter((k) => k.counts.double > 0).map(named), [], 'no kernel computes in double');
+  const nm = kernels.filter((k) => k.stem === 'nmMask');
+  t.ok(nm.length > 0 && nm.every((k) => k.sharedBytes === 0), 'masks within groups are made in registers alone');
   for (const [name, bits] of [
     ['pdpWeight_f32', 128],
     ['pdpWeightGrad_bf16', 128],
@@ -134,6 +136,13 @@ const allowed: Readonly<Record<string, number>> = {
   'PDP mask forward, f32 to bf16': 6.001,
   'PDP mask backward, f32': 12.001,
   'PDP mask backward, bf16': 10.001,
+  "thresholds of ResNet-50's 54 layers at a hundredth of their size": 4.1,
+  '2:4 soft mask, f32 to bf16': 6.001,
+  '2:4 soft mask backward, bf16': 10.001,
+  '1:4 hard mask': 8.001,
+  '2:4 hard mask': 8.001,
+  '2:8 hard mask': 8.001,
+  '4:8 hard mask': 8.001,
   'SGD with momentum': 20.001,
   AdamW: 28.001,
   'SGD with momentum and PDP in one launch, bf16': 20.3,

@@ -164,14 +164,14 @@ export class PDP implements Pruner {
    * @throws ERR_ARGUMENT when they cannot
    */
   check(sizes: readonly number[], stepsPerEpoch: number, totalSteps: number): void {
-    this.#checkRamp({ step: 0, epoch: 0, stepsPerEpoch, totalSteps, phase: '', phaseStep: 0 });
-    checkReachable(sizes, this.options.sparsity, this.options.maxLayerSparsity);
-  }
-
-  #checkRamp(clock: Clock): void {
+    const { sparsity, allocation = 'globalMagnitude', maxLayerSparsity } = this.options;
+    // A table has targets of its own, and the cap is for the ranking of all weights.
+    if (typeof allocation === 'string')
+      checkReachable(sizes, sparsity, allocation === 'globalMagnitude' ? maxLayerSparsity : undefined);
+    const clock = { step: 0, epoch: 0, stepsPerEpoch, totalSteps, phase: '', phaseStep: 0 };
     const { warmup, epsilon, first, finetuneFrom } = this.plan(clock);
     const reached = Math.min(1, epsilon * (finetuneFrom - 1 - warmup + first));
-    if (this.options.sparsity > 0 && reached < 1) {
+    if (sparsity > 0 && reached < 1) {
       throw new SecateurError(
         'ERR_ARGUMENT',
         `PDP: with warmup ${warmup} and epsilon ${epsilon} the ramp gets to ${(Math.max(0, reached) * 100).toFixed(1)} % of the target before the fine-tune or the end. Train longer, shorten the warm-up or the fine-tune, or raise epsilon.`,
@@ -180,9 +180,10 @@ export class PDP implements Pruner {
     }
   }
 
-  phases(context: Context): Phase[] {
-    const { warmup, finetuneFrom } = this.plan(context.clock);
-    this.#checkRamp(context.clock);
+  phases({ sites, clock }: Context): Phase[] {
+    const sizes = sites.map((site) => site.weight.size);
+    this.check(sizes, clock.stepsPerEpoch, clock.totalSteps);
+    const { warmup, finetuneFrom } = this.plan(clock);
     const before = (limit: number) => ({ until: (clock: Clock) => this.plan(clock).at >= limit });
     return [
       { name: 'warmup', train: before(warmup) },
